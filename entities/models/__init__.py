@@ -1,0 +1,36 @@
+"""The records and what explains them; each table starts from its environment or its partner."""
+
+from __future__ import annotations
+
+from entities.models.activity import Activity, GgrSource
+from entities.models.affiliate import Affiliate
+from entities.models.base import Entity, JsonTextField, Record, Source
+from entities.models.batch import Batch, RecordCounter
+from entities.models.customer import Customer
+from entities.models.fx_rate import FxRate
+from entities.models.quarantine import QuarantinedRecord
+from entities.models.record_change import RecordChange
+from entities.models.status_mapping import CANONICAL_VALUES, SeenStatus, StatusField, StatusMapping
+from entities.models.transaction import FxSource, Transaction
+
+__all__ = [
+    "CANONICAL_VALUES",
+    "Activity",
+    "Affiliate",
+    "Batch",
+    "Customer",
+    "Entity",
+    "FxRate",
+    "FxSource",
+    "GgrSource",
+    "JsonTextField",
+    "QuarantinedRecord",
+    "Record",
+    "RecordChange",
+    "RecordCounter",
+    "SeenStatus",
+    "Source",
+    "StatusField",
+    "StatusMapping",
+    "Transaction",
+]

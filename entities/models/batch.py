@@ -1,0 +1,88 @@
+"""What each call to the pipeline did."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.db import models
+
+from entities.models.base import Entity
+from track360.models import Environment
+
+
+class Batch(models.Model):
+    """One call to the pipeline: by which door, for which request, with what result.
+
+    Evidence, freshness and the pictures are computed from these rows, never from the records.
+    A refused batch (strict, with errors) has `refused` set and stored nothing; `rejected` counts the bad records.
+    """
+
+    class Door(models.TextChoices):
+        PUSH = "push"
+        PULL = "pull"
+        SAMPLE = "sample"
+        REPLAY = "replay"
+        BACKFILL = "backfill"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    environment = models.ForeignKey(
+        Environment,
+        on_delete=models.PROTECT,
+        related_name="+",
+        db_index=False,
+        db_constraint=False,
+    )
+    entity = models.CharField(max_length=16, choices=Entity)
+    door = models.CharField(max_length=8, choices=Door)
+    request_id = models.UUIDField(null=True)
+    started_at = models.DateTimeField()
+    finished_at = models.DateTimeField()
+    refused = models.BooleanField(default=False)
+    received = models.IntegerField(default=0)
+    created = models.IntegerField(default=0)
+    updated = models.IntegerField(default=0)
+    unchanged = models.IntegerField(default=0)
+    stale = models.IntegerField(default=0)
+    rejected = models.IntegerField(default=0)
+    removed = models.IntegerField(default=0)
+    late = models.IntegerField(default=0, help_text="Created past the guide's freshness target.")
+    warnings = models.IntegerField(default=0)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["environment", "started_at"], name="batch_by_start"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.door} {self.entity} {self.id}"
+
+
+class RecordCounter(models.Model):
+    """A part of the number of records of an entity; the total is the sum over the slots.
+
+    Written as the last statement of the transaction that writes the records; several slots let writers of single
+    records commit side by side.
+    """
+
+    SLOTS = 16
+
+    environment = models.ForeignKey(
+        Environment,
+        on_delete=models.PROTECT,
+        related_name="+",
+        db_index=False,
+        db_constraint=False,
+    )
+    entity = models.CharField(max_length=16, choices=Entity)
+    slot = models.SmallIntegerField()
+    count = models.BigIntegerField(default=0)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["environment", "entity", "slot"], name="record_counter_key"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.entity} {self.slot}: {self.count}"

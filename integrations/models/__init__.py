@@ -1,0 +1,8 @@
+"""Who may send, and what was sent."""
+
+from __future__ import annotations
+
+from integrations.models.client import Client, ClientSecret
+from integrations.models.request_log import ApiRequest
+
+__all__ = ["ApiRequest", "Client", "ClientSecret"]

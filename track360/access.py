@@ -1,0 +1,89 @@
+"""The one door for pages: from the signed-in person to the partner, the environment and the role."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from allauth.account.adapter import DefaultAccountAdapter
+from django.contrib.auth.decorators import login_required
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+
+from track360.models import Environment, Membership, Partner, User
+
+STAFF_ROLE = "staff"
+MANAGERS = frozenset({Membership.Role.OWNER, Membership.Role.DEVELOPER, STAFF_ROLE})
+
+View = Callable[..., HttpResponse]
+
+
+class AccountAdapter(DefaultAccountAdapter):
+    """People are invited; nobody signs up by himself."""
+
+    def is_open_for_signup(self, request: HttpRequest) -> bool:
+        return False
+
+
+def partners_for(user: User) -> QuerySet[Partner]:
+    """The partners this person may open: all of them for the integrations team, else his memberships."""
+    if user.is_staff:
+        return Partner.objects.all()
+    return Partner.objects.filter(memberships__user=user)
+
+
+def role_at(user: User, partner: Partner) -> str | None:
+    """`owner`, `developer`, `viewer`, `staff`, or None for somebody who may not know that the partner exists."""
+    if user.is_staff:
+        return STAFF_ROLE
+    return (
+        Membership.objects.filter(user=user, partner=partner).values_list("role", flat=True).first()
+    )
+
+
+def portal_view(*, roles: frozenset[str] | None = None) -> Callable[[View], View]:
+    """Decorate a page under `/p/<partner_slug>/<environment_kind>/`.
+
+    The view gets a request with `.partner`, `.environment` and `.role` instead of the two path parts.
+    404 to everybody outside the partner; 403 where `roles` is given and the role is not among them.
+    """
+
+    def decorate(view: View) -> View:
+        @login_required
+        @wraps(view)
+        def inner(
+            request: Any, *args: Any, partner_slug: str, environment_kind: str, **kwargs: Any
+        ) -> HttpResponse:
+            environment = (
+                Environment.objects.select_related("partner")
+                .filter(partner__slug=partner_slug, kind=environment_kind)
+                .first()
+            )
+            role = environment and role_at(request.user, environment.partner)
+            if environment is None or role is None:
+                raise Http404("No such partner.")
+            if roles is not None and role not in roles:
+                raise PermissionDenied("Your role at this partner does not allow this.")
+            request.environment = environment
+            request.partner = environment.partner
+            request.role = role
+            return view(request, *args, **kwargs)
+
+        return inner
+
+    return decorate
+
+
+def staff_view(view: View) -> View:
+    """Decorate a page of the integrations team; 404 to everybody else."""
+
+    @login_required
+    @wraps(view)
+    def inner(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if not request.user.is_staff:  # type: ignore[union-attr]
+            raise Http404("No such page.")
+        return view(request, *args, **kwargs)
+
+    return inner

@@ -1,0 +1,5 @@
+from django.apps import AppConfig
+
+
+class Track360Config(AppConfig):
+    name = "track360"

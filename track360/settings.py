@@ -1,0 +1,166 @@
+"""Settings, top to bottom: core, apps, database, sign-in, OAuth, API, work, static files, security, logging.
+
+What differs between machines comes from the environment through `track360.env`; every variable stands in `.env.example`.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from urllib.parse import urlsplit
+
+import dj_database_url
+from csp.constants import NONE, SELF
+from django.urls import reverse_lazy
+
+from track360 import env
+
+# -- Core ---------------------------------------------------------------------
+
+BASE_DIR = env.BASE_DIR
+VAR = env.VAR
+EMBEDDED_DATABASE = not env.text("DATABASE_URL")
+EMBEDDED_VALKEY = not env.text("REDIS_URL")
+DEBUG = env.flag("DEBUG", EMBEDDED_DATABASE)
+PORT = int(env.text("PORT", "8000"))
+BASE_URL = env.text("TRACK360_BASE_URL", f"http://localhost:{PORT}").rstrip("/")
+SECRET_KEY = env.secret("SECRET_KEY", debug=DEBUG)
+HTTPS = BASE_URL.startswith("https://")
+ALLOWED_HOSTS = ["*"] if DEBUG else [urlsplit(BASE_URL).hostname or ""]
+ROOT_URLCONF = "track360.urls"
+WSGI_APPLICATION = "track360.wsgi.application"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+USE_TZ = True
+TIME_ZONE = "UTC"
+LANGUAGE_CODE = "en"
+USE_I18N = False
+
+# -- Apps ---------------------------------------------------------------------
+
+INSTALLED_APPS = [
+    "unfold",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
+    "oauth2_provider",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "django_htmx",
+    "template_partials",
+    "csp",
+    "track360",
+    "entities",
+    "integrations",
+    "onboarding",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+]
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.template.context_processors.debug",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+            "builtins": ["template_partials.templatetags.partials", "track360.templatetags.ui"],
+        },
+    },
+]
+
+# -- Database -----------------------------------------------------------------
+
+DATABASES = {
+    "default": dj_database_url.parse(
+        env.text("DATABASE_URL", "postgres:///track360"), conn_max_age=None, conn_health_checks=True
+    )
+}
+
+# -- Sign-in ------------------------------------------------------------------
+
+AUTH_USER_MODEL = "track360.User"
+AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {
+        "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
+        "OPTIONS": {"min_length": 12},
+    },
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+ACCOUNT_USER_MODEL_USERNAME_FIELD = None
+ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_ADAPTER = "track360.access.AccountAdapter"
+MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
+MFA_TOTP_ISSUER = "Track360"
+LOGIN_URL = reverse_lazy("account_login")
+LOGIN_REDIRECT_URL = reverse_lazy("home")
+ACCOUNT_LOGOUT_REDIRECT_URL = reverse_lazy("account_login")
+
+# -- OAuth --------------------------------------------------------------------
+
+OAUTH_SIGNING_KEY = env.signing_key(debug=DEBUG)
+OAUTH2_PROVIDER_APPLICATION_MODEL = "integrations.Client"
+OAUTH2_PROVIDER = {
+    "SCOPES": {"read": "Read", "write": "Write", "manage": "Manage"},
+    "DEFAULT_SCOPES": ["read", "write"],
+    "ACCESS_TOKEN_EXPIRE_SECONDS": 3600,
+    "OIDC_ENABLED": True,
+    "OIDC_RSA_PRIVATE_KEY": OAUTH_SIGNING_KEY,
+    "OIDC_ISS_ENDPOINT": BASE_URL,
+}
+
+# -- API ----------------------------------------------------------------------
+
+DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * 1024 * 1024
+
+# -- Work ---------------------------------------------------------------------
+
+REDIS_URL = env.text("REDIS_URL", "redis://localhost:6379/0")
+
+# -- Static files -------------------------------------------------------------
+
+STATIC_URL = "/static/"
+STATIC_ROOT = VAR / "static"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+
+# -- Security -----------------------------------------------------------------
+
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
+SESSION_COOKIE_AGE = int(timedelta(days=14).total_seconds())
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [SELF],
+        "base-uri": [NONE],
+        "frame-ancestors": [NONE],
+        "form-action": [SELF],
+        "object-src": [NONE],
+        "img-src": [SELF, "data:"],
+    }
+}
