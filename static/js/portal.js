@@ -1,0 +1,48 @@
+// What neither HTML nor htmx can do: put text on the clipboard, change the theme without a reload,
+// close an open menu. Listeners sit on the document, so they serve what htmx swaps in later too.
+"use strict";
+
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("[data-copy], [data-copy-from]");
+  if (button) {
+    const source = button.dataset.copyFrom && document.getElementById(button.dataset.copyFrom);
+    try {
+      await navigator.clipboard.writeText(source ? source.textContent : button.dataset.copy);
+      announce("Copied");
+      button.dataset.copied = "";
+      setTimeout(() => delete button.dataset.copied, 1500);
+    } catch {
+      announce("Could not copy: select the text and copy it by hand");
+    }
+  }
+  for (const menu of document.querySelectorAll("details.dropdown[open]")) {
+    if (!menu.contains(event.target)) menu.open = false;
+  }
+});
+
+document.addEventListener("keydown", (event) => {
+  const menu = event.key === "Escape" && document.querySelector("details.dropdown[open]");
+  if (menu) {
+    menu.open = false;
+    menu.querySelector("summary").focus();
+  }
+});
+
+// The form posts to the server where there is no script; here the same choice shows at once.
+document.addEventListener("submit", (event) => {
+  const form = event.target.closest("form.theme-switch");
+  if (!form) return;
+  event.preventDefault();
+  const theme = event.submitter.value;
+  fetch(form.action, { method: "POST", body: new FormData(form, event.submitter) });
+  if (theme === "system") delete document.documentElement.dataset.theme;
+  else document.documentElement.dataset.theme = theme;
+  for (const button of document.querySelectorAll("form.theme-switch button")) {
+    button.setAttribute("aria-pressed", button.value === theme);
+  }
+});
+
+function announce(text) {
+  const live = document.getElementById("live");
+  if (live) live.textContent = text;
+}
