@@ -5,11 +5,19 @@ from __future__ import annotations
 from django.contrib import admin
 from django.urls import include, path
 
+from track360 import views
+
 urlpatterns = [
     path("admin/", admin.site.urls),
     path("accounts/", include("allauth.account.urls")),
     path("accounts/2fa/", include("allauth.mfa.urls")),
+    path("theme/", views.set_theme, name="theme"),
     path("", include("entities.urls")),
     path("", include("integrations.urls")),
     path("", include("onboarding.urls")),
 ]
+
+handler400 = views.bad_request
+handler403 = views.permission_denied
+handler404 = views.page_not_found
+handler500 = views.server_error

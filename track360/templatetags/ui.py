@@ -1,7 +1,415 @@
-"""Template tags of the house."""
+"""Tags and filters of the portal's components; a template builtin, so no page needs `{% load ui %}`.
+
+Markup stays in `templates/components/`; here is what a template cannot say: words, figures, times, addresses.
+"""
 
 from __future__ import annotations
 
+import itertools
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from http import HTTPStatus
+from typing import Any
+
 from django import template
+from django.http import HttpRequest
+from django.template.context import Context
+from django.template.loader import render_to_string
+from django.templatetags.static import static
+from django.urls import NoReverseMatch, reverse
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from track360.access import partners_for
+from track360.models import Environment, Partner
 
 register = template.Library()
+
+Breadcrumbs = list[tuple[str, str | None]]
+
+
+# -- Figures and times --------------------------------------------------------
+
+
+@register.filter
+def number(value: Any) -> str:
+    """1234567 -> `1,234,567`; None -> a dash."""
+    return "–" if value is None or value == "" else f"{value:,}"
+
+
+@register.filter
+def compact(value: float | None) -> str:
+    """1234567 -> `1.2M`: for tiles and ticks, where the exact figure stands elsewhere."""
+    if value is None:
+        return "–"
+    for limit, unit in ((1_000_000_000, "B"), (1_000_000, "M"), (10_000, "k")):
+        if abs(value) >= limit:
+            scaled = value / (1000 if unit == "k" else limit)
+            return f"{scaled:.1f}".removesuffix(".0") + unit
+    return f"{value:,.0f}"
+
+
+@register.filter
+def percent(part: float | None, whole: float | None = 1) -> str:
+    """`{{ refused|percent:received }}` -> `0.4 %`; a dash where there is no whole."""
+    if part is None or not whole:
+        return "–"
+    share = 100 * part / whole
+    return f"{share:.1f} %" if 0 < share < 10 else f"{share:.0f} %"
+
+
+@register.filter
+def duration(seconds: float | timedelta | None) -> str:
+    """0.0124 -> `12 ms`, 1.5 -> `1.5 s`, 90 -> `1 min 30 s`, 7300 -> `2 h 1 min`."""
+    if seconds is None:
+        return "–"
+    if isinstance(seconds, timedelta):
+        seconds = seconds.total_seconds()
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 60:
+        return f"{seconds:.1f}".removesuffix(".0") + " s"
+    units = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
+    parts = []
+    rest = round(seconds)
+    for name, size in units:
+        count, rest = divmod(rest, size)
+        if count:
+            parts.append(f"{count} {name}")
+    return " ".join(parts[:2])
+
+
+def relative(value: datetime, *, now: datetime) -> str:
+    """`just now`, `3 min ago`, `in 2 h`; from 30 days on, the date."""
+    seconds = (now - value).total_seconds()
+    distance = abs(seconds)
+    if distance < 5:
+        return "just now"
+    if distance >= 30 * 86400:
+        return f"{value.day} {value:%b %Y}"
+    for name, size in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
+        if distance >= size:
+            break
+    words = f"{int(distance // size)} {name}"
+    return f"{words} ago" if seconds > 0 else f"in {words}"
+
+
+@register.simple_tag
+def when(value: datetime | None, *, exact: bool = False, none: str = "never") -> SafeString:
+    """A relative time that carries the exact UTC one; `exact=True` shows the exact one and hides none."""
+    if value is None:
+        return format_html('<span class="faint">{}</span>', none)
+    iso = value.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    utc = iso.replace("T", " ").replace("Z", " UTC")
+    ago = relative(value, now=timezone.now())
+    text, title = (utc, ago) if exact else (ago, utc)
+    return format_html('<time datetime="{}" title="{}">{}</time>', iso, title, text)
+
+
+@register.simple_tag
+def money(amount: Decimal | None, currency: str = "") -> SafeString:
+    """Two decimals always, so that columns line up; the currency after it, quieter."""
+    if amount is None:
+        return format_html('<span class="faint">{}</span>', "–")
+    figure = f"{amount:,.2f}".replace("-", "\N{MINUS SIGN}")
+    if not currency:
+        return format_html('<span class="money">{}</span>', figure)
+    return format_html(
+        '<span class="money">{}&nbsp;<span class="currency">{}</span></span>', figure, currency
+    )
+
+
+# -- Icons, badges, ids -------------------------------------------------------
+
+
+@register.simple_tag
+def icon(name: str, *, label: str = "", size: str = "") -> SafeString:
+    """An icon of `static/icons/sprite.svg`; silent for screen readers unless it has a label."""
+    voice = format_html('role="img" aria-label="{}"', label) if label else 'aria-hidden="true"'
+    return format_html(
+        '<svg class="icon" {}{}><use href="{}#{}"/></svg>',
+        SafeString(voice),
+        format_html(' data-size="{}"', size) if size else "",
+        static("icons/sprite.svg"),
+        name,
+    )
+
+
+# What a status looks like: tone and icon. The word itself is always written beside it.
+STATUS_LOOKS: dict[str, tuple[str, str]] = {
+    **dict.fromkeys(
+        (
+            "active",
+            "live",
+            "ok",
+            "created",
+            "completed",
+            "approved",
+            "verified",
+            "accepted",
+            "done",
+        ),
+        ("success", "check-circle"),
+    ),
+    **dict.fromkeys(("updated", "replay", "released"), ("info", "refresh")),
+    **dict.fromkeys(("running", "processing", "in_progress"), ("info", "running")),
+    **dict.fromkeys(("pending", "waiting", "late", "stale", "expiring"), ("warning", "clock")),
+    **dict.fromkeys(("quarantined", "open"), ("warning", "quarantine")),
+    **dict.fromkeys(("unmapped", "warning"), ("warning", "warning")),
+    **dict.fromkeys(
+        ("rejected", "refused", "failed", "error", "declined", "suspended", "invalid"),
+        ("danger", "cross-circle"),
+    ),
+    **dict.fromkeys(
+        ("unchanged", "expired", "revoked", "cancelled", "reversed", "closed"),
+        ("neutral", "minus-circle"),
+    ),
+    "sandbox": ("info", "sandbox"),
+    "production": ("info", "production"),
+}
+TONE_ICONS = {
+    "success": "check-circle",
+    "warning": "warning",
+    "danger": "cross-circle",
+    "info": "info",
+    "neutral": "circle",
+}
+
+
+@register.simple_tag
+def badge(status: Any, *, label: str = "", tone: str = "") -> SafeString:
+    """Icon and word for a status; an unknown one is neutral. `label` replaces the word, `tone` the look."""
+    word = str(status if status is not None else "unknown")
+    known_tone, icon_name = STATUS_LOOKS.get(word.lower(), ("neutral", "circle"))
+    if tone and tone != known_tone:
+        icon_name = TONE_ICONS[tone]
+    return format_html(
+        '<span class="badge" data-tone="{}">{}{}</span>',
+        tone or known_tone,
+        icon(icon_name),
+        label or word.replace("_", " ").capitalize(),
+    )
+
+
+# Shorter or plainer than the registered phrases, for a column of a table.
+STATUS_PHRASES = {422: "Refused", 429: "Rate limited", 500: "Server error", 503: "Unavailable"}
+
+
+@register.simple_tag
+def http_status(status: int) -> SafeString:
+    """`200 OK`, `422 Refused`, `429 Rate limited` as a badge."""
+    tone = "success" if status < 300 else "info" if status < 400 else "danger"
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        tone = "warning"
+    try:
+        phrase = STATUS_PHRASES.get(status) or HTTPStatus(status).phrase
+    except ValueError:
+        phrase = ""
+    return badge(status, label=f"{status} {phrase}".strip(), tone=tone)
+
+
+@register.simple_tag
+def copyable(value: Any, *, label: str = "", href: str = "") -> SafeString:
+    """A monospaced id with a copy button; `label` says what is copied, `href` makes it the row's link."""
+    shown = (
+        format_html('<a class="row-link id-value" href="{}">{}</a>', href, value)
+        if href
+        else format_html('<span class="id-value">{}</span>', value)
+    )
+    return format_html('<span class="id">{}{}</span>', shown, copy_button(value, label=label))
+
+
+@register.simple_tag
+def copy_button(value: Any = "", *, label: str = "", source: str = "") -> SafeString:
+    """Copies `value`, or the text of the element whose id is `source`; not shown without a script."""
+    target = (
+        format_html('data-copy-from="{}"', source)
+        if source
+        else format_html('data-copy="{}"', value)
+    )
+    return format_html(
+        '<button type="button" class="copy" {} title="Copy" aria-label="Copy {}">{}{}</button>',
+        target,
+        label or value,
+        icon("copy"),
+        icon("check"),
+    )
+
+
+# -- Components that wrap content ---------------------------------------------
+
+
+@register.simple_block_tag
+def page_header(
+    content: str, title: str, *, state: str = "", breadcrumbs: Breadcrumbs | None = None
+) -> SafeString:
+    """`{% page_header title state=… breadcrumbs=… %}the one button that moves on{% endpage_header %}`"""
+    return _component(
+        "page_header", content, title=title, state=state, breadcrumbs=breadcrumbs or []
+    )
+
+
+@register.simple_block_tag
+def card(
+    content: str,
+    title: str = "",
+    *,
+    note: str = "",
+    href: str = "",
+    link: str = "",
+    foot: str = "",
+    tone: str = "",
+) -> SafeString:
+    """`{% card title note=… href=… link=… foot=… tone=… %}…{% endcard %}`; `link` is the words for `href`."""
+    return _component(
+        "card", content, title=title, note=note, href=href, link=link, foot=foot, tone=tone
+    )
+
+
+@register.simple_block_tag
+def table_region(content: str, label: str, *, wide: bool = False) -> SafeString:
+    """Around each `<table class="table">`: scrolls in itself, by keyboard too. `wide=True` for many columns."""
+    return _component("table_region", content, label=label, wide=wide)
+
+
+@register.simple_block_tag
+def filter_bar(content: str, *, clear: str = "", action: str = "", target: str = "") -> SafeString:
+    """A GET form around `components/field.html`s. `clear` is the address without filters, shown only when some are set;
+    `target` the id of the fragment that htmx swaps."""
+    return _component("filter_bar", content, clear=clear, action=action, target=target)
+
+
+@register.simple_block_tag
+def empty_state(content: str, title: str, *, icon: str = "search") -> SafeString:
+    """An empty list: what is missing, and in the content how to fill it (a sentence, a curl block, a button)."""
+    return _component("empty_state", content, title=title, icon=icon)
+
+
+@register.simple_block_tag
+def alert(content: str, title: str = "", *, tone: str = "info") -> SafeString:
+    """`{% alert title tone="info|success|warning|danger" %}…{% endalert %}`"""
+    return _component("alert", content, title=title, tone=tone, icon=TONE_ICONS[tone])
+
+
+@register.simple_block_tag
+def dropdown(content: str, label: str, *, icon: str = "", align: str = "start") -> SafeString:
+    """A menu of `.dropdown-item`s behind a button; a <details>, so it opens without a script."""
+    return _component("dropdown", content, label=label, icon=icon, align=align)
+
+
+@register.simple_block_tag
+def disclosure(content: str, label: str, *, is_open: bool = False) -> SafeString:
+    """What few readers need, one press away: the table behind a picture, advanced fields."""
+    return _component("disclosure", content, label=label, is_open=is_open)
+
+
+def _component(name: str, content: str, **context: Any) -> SafeString:
+    return render_to_string(f"components/{name}.html", {"content": content.strip(), **context})
+
+
+# -- The frame ----------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class NavLink:
+    label: str
+    icon: str
+    url: str
+    current: str  # the value of aria-current, or empty
+
+
+# (group, URL name, label, icon); the part of the name before the dash marks the pages that belong to it.
+RAIL = (
+    ("", "overview", "Overview", "overview"),
+    ("Data", "customer-list", "Customers", "customers"),
+    ("Data", "transaction-list", "Transactions", "transactions"),
+    ("Data", "activity-list", "Activity", "activity"),
+    ("Integration", "client-list", "Credentials", "key"),
+    ("Integration", "request-list", "Requests", "requests"),
+    ("Integration", "quarantine-list", "Quarantine", "quarantine"),
+    ("Partner", "docs", "Docs", "docs"),
+    ("Partner", "team", "Team", "team"),
+)
+
+
+@register.simple_tag(takes_context=True)
+def rail_groups(context: Context) -> list[tuple[str, list[NavLink]]]:
+    """The rail's links in groups. A page that this installation does not have gives no link."""
+    request = context["request"]
+    here = getattr(request.resolver_match, "url_name", None) or ""
+    links = []
+    for group, url_name, label, icon_name in RAIL:
+        url = portal_url(request.partner, request.environment.kind, url_name)
+        current = "page" if here == url_name else "true" if _same_section(here, url_name) else ""
+        if url:
+            links.append((group, NavLink(label, icon_name, url, current)))
+    return [
+        (group, [link for _, link in members])
+        for group, members in itertools.groupby(links, key=lambda pair: pair[0])
+    ]
+
+
+def _same_section(here: str, url_name: str) -> bool:
+    return here.split("-")[0] == url_name.split("-")[0]
+
+
+@register.simple_tag(takes_context=True)
+def environment_links(context: Context) -> list[NavLink]:
+    """The same page in both environments, or the overview where the page shows one record of this one."""
+    request = context["request"]
+    return [
+        NavLink(
+            label=kind.label,
+            icon=kind.value,
+            url=_same_page(request, request.partner, kind.value),
+            current="true" if kind.value == request.environment.kind else "",
+        )
+        for kind in Environment.Kind
+    ]
+
+
+# More than this in a menu is a search; the staff's list of partners has one.
+PARTNERS_IN_MENU = 12
+
+
+@register.simple_tag(takes_context=True)
+def partner_links(context: Context) -> list[NavLink]:
+    """The other partners this person may open, on the same page and in sandbox: production is entered on purpose."""
+    request = context["request"]
+    partners = partners_for(request.user).exclude(pk=request.partner.pk)[:PARTNERS_IN_MENU]
+    return [
+        NavLink(
+            label=partner.name,
+            icon="partners",
+            url=_same_page(request, partner, Environment.Kind.SANDBOX),
+            current="",
+        )
+        for partner in partners
+    ]
+
+
+def _same_page(request: HttpRequest, partner: Partner, kind: str) -> str:
+    match = request.resolver_match
+    is_a_list = match is not None and set(match.kwargs) <= {"partner_slug", "environment_kind"}
+    name = match.url_name if match is not None and is_a_list else None
+    return portal_url(partner, kind, name or "overview") or portal_url(partner, kind, "overview")
+
+
+def portal_url(partner: Partner, kind: str, url_name: str) -> str:
+    try:
+        return reverse(url_name, kwargs={"partner_slug": partner.slug, "environment_kind": kind})
+    except NoReverseMatch:
+        return ""
+
+
+THEMES = ("system", "light", "dark")
+
+
+@register.simple_tag(takes_context=True)
+def theme(context: Context) -> str:
+    """The reader's choice from the cookie: `light`, `dark`, or `system` for none."""
+    request = context.get("request")
+    chosen = request.COOKIES.get("theme") if request else None
+    return chosen if chosen in THEMES else "system"
