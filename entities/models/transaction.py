@@ -31,7 +31,7 @@ class Transaction(Record):
     note = models.TextField(null=True)
     amount_usd = models.DecimalField(max_digits=18, decimal_places=2, null=True)
     fx_source = models.CharField(max_length=8, choices=FxSource, null=True)
-    fx_rate = models.DecimalField(max_digits=24, decimal_places=14, null=True)
+    fx_rate = models.DecimalField(max_digits=24, decimal_places=16, null=True)
     fx_rate_date = models.DateField(null=True)
 
     class Meta:
