@@ -12,18 +12,15 @@ import dj_database_url
 from csp.constants import NONE, SELF
 from django.urls import reverse_lazy
 
-from track360 import env
+from track360 import embedded, env
 
 # -- Core ---------------------------------------------------------------------
 
 BASE_DIR = env.BASE_DIR
 VAR = env.VAR
-EMBEDDED_DATABASE = not env.text("DATABASE_URL")
-EMBEDDED_VALKEY = not env.text("REDIS_URL")
-DEBUG = env.flag("DEBUG", EMBEDDED_DATABASE)
-PORT = int(env.text("PORT", "8000"))
-BASE_URL = env.text("TRACK360_BASE_URL", f"http://localhost:{PORT}").rstrip("/")
-SECRET_KEY = env.secret("SECRET_KEY", debug=DEBUG)
+DEBUG = env.DEBUG
+BASE_URL = env.base_url()
+SECRET_KEY = env.secret_key()
 HTTPS = BASE_URL.startswith("https://")
 ALLOWED_HOSTS = ["*"] if DEBUG else [urlsplit(BASE_URL).hostname or ""]
 ROOT_URLCONF = "track360.urls"
@@ -96,9 +93,10 @@ TEMPLATES = [
 
 DATABASES = {
     "default": dj_database_url.parse(
-        env.text("DATABASE_URL", "postgres:///track360"), conn_max_age=None, conn_health_checks=True
+        env.database_url(embedded.Postgres(VAR).url), conn_max_age=None, conn_health_checks=True
     )
 }
+DATABASES["default"].setdefault("OPTIONS", {}).setdefault("connect_timeout", 5)
 
 # -- Sign-in ------------------------------------------------------------------
 
@@ -125,7 +123,7 @@ ACCOUNT_LOGOUT_REDIRECT_URL = reverse_lazy("account_login")
 
 # -- OAuth --------------------------------------------------------------------
 
-OAUTH_SIGNING_KEY = env.signing_key(debug=DEBUG)
+OAUTH_SIGNING_KEY = env.signing_key()
 OAUTH2_PROVIDER_APPLICATION_MODEL = "integrations.Client"
 OAUTH2_PROVIDER = {
     "SCOPES": {"read": "Read", "write": "Write", "manage": "Manage"},
@@ -142,7 +140,7 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * 1024 * 1024
 
 # -- Work ---------------------------------------------------------------------
 
-REDIS_URL = env.text("REDIS_URL", "redis://localhost:6379/0")
+REDIS_URL = env.redis_url(embedded.Valkey(VAR).url)
 
 # -- Static files -------------------------------------------------------------
 

@@ -1,0 +1,117 @@
+"""What every test stands on: real servers of its own, one database a worker, and no way out but loopback.
+
+`script/test` uses embedded servers under `var/test`; with DATABASE_URL or REDIS_URL set it uses those instead, in the
+database `test_…` and from the second Valkey database on.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+import redis
+from django.contrib.auth.hashers import PBKDF2PasswordHasher
+
+CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium")
+LOOPBACK = {"127.0.0.1", "::1", "localhost"}
+OF_THE_DEVELOPER = (
+    "PORT",
+    "TRACK360_BASE_URL",
+    "SECRET_KEY",
+    "OAUTH_SIGNING_KEY",
+    "FIELD_KEYS",
+    "EMAIL_URL",
+    "TRUSTED_PROXIES",
+)
+
+servers = ExitStack()
+
+
+class QuickHasher(PBKDF2PasswordHasher):
+    """The product's password hash with one round: a live server reads what a test wrote."""
+
+    iterations = 1
+
+
+def _set_up_environment() -> None:
+    """Before the settings are read, in the main process and in each worker: the servers, and a Valkey database each."""
+    from track360 import embedded
+
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0")
+    os.environ["DJANGO_SETTINGS_MODULE"] = "track360.settings"
+    if "PYTEST_XDIST_WORKER" not in os.environ:  # a worker inherits what the main process has set here
+        os.environ["DEBUG"] = "true"
+        home = os.environ.get("TRACK360_VAR") or Path(__file__).resolve().parent.parent / "var"
+        os.environ["TRACK360_VAR"] = str(Path(home, "test").resolve())
+        for name in OF_THE_DEVELOPER:
+            os.environ.pop(name, None)
+            os.environ.pop(f"{name}_FILE", None)
+    var = Path(os.environ["TRACK360_VAR"])
+    servers.enter_context(embedded.running(var, durable=False))
+    number = int(worker.removeprefix("gw")) + 1
+    url = os.environ.get("REDIS_URL") or embedded.Valkey(var).url
+    os.environ["REDIS_URL"] = (
+        f"{url.partition('?')[0]}?db={number}"
+        if url.startswith("unix:")
+        else urlsplit(url)._replace(path=f"/{number}").geturl()
+    )
+
+
+_set_up_environment()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--slow", action="store_true", help="also the long kill and soak tests")
+
+
+def pytest_configure() -> None:
+    from django.conf import settings
+
+    settings.PASSWORD_HASHERS = ["tests.conftest.QuickHasher"]
+
+
+def pytest_unconfigure() -> None:
+    servers.close()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for item in items:
+        if "slow" in item.keywords and not config.getoption("--slow"):
+            item.add_marker(pytest.mark.skip(reason="runs with --slow"))
+        if "browser" in item.keywords and not CHROMIUM:
+            item.add_marker(pytest.mark.skip(reason="no Chromium"))
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    if not CHROMIUM:
+        terminalreporter.write_line("Browser tests skipped: no Chromium; install chromium or set CHROMIUM to its path.")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _empty_valkey() -> None:
+    redis.Redis.from_url(os.environ["REDIS_URL"]).flushdb()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _loopback_only() -> Iterator[None]:
+    """A test that reaches for the network fails, on every machine alike."""
+
+    def guarded(connect: Any) -> Any:
+        def guard(self: socket.socket, address: Any) -> Any:
+            if self.family != socket.AF_UNIX and address[0] not in LOOPBACK:
+                raise AssertionError(f"a test reached for {address}; only loopback is allowed")
+            return connect(self, address)
+
+        return guard
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket.socket, "connect", guarded(socket.socket.connect))
+        patch.setattr(socket.socket, "connect_ex", guarded(socket.socket.connect_ex))
+        yield
