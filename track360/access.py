@@ -69,6 +69,7 @@ def portal_view(*, roles: frozenset[str] | None = None) -> Callable[[View], View
             request.environment = environment
             request.partner = environment.partner
             request.role = role
+            request.memberships = partners_for(request.user)
             return view(request, *args, **kwargs)
 
         return inner

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.cache import patch_vary_headers
@@ -21,6 +23,7 @@ class PortalRequest(HttpRequest):
     partner: Partner
     environment: Environment
     role: str
+    memberships: Sequence[Partner] | QuerySet[Partner]  # where this person may switch to
 
 
 def wants_fragment(request: HttpRequest) -> bool:

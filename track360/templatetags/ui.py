@@ -22,7 +22,6 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from track360.access import partners_for
 from track360.models import Environment, Partner
 
 register = template.Library()
@@ -376,9 +375,8 @@ PARTNERS_IN_MENU = 12
 
 @register.simple_tag(takes_context=True)
 def partner_links(context: Context) -> list[NavLink]:
-    """The other partners this person may open, on the same page and in sandbox: production is entered on purpose."""
+    """The other partners this person may open: the same page, in sandbox. Production is entered on purpose."""
     request = context["request"]
-    partners = partners_for(request.user).exclude(pk=request.partner.pk)[:PARTNERS_IN_MENU]
     return [
         NavLink(
             label=partner.name,
@@ -386,8 +384,9 @@ def partner_links(context: Context) -> list[NavLink]:
             url=_same_page(request, partner, Environment.Kind.SANDBOX),
             current="",
         )
-        for partner in partners
-    ]
+        for partner in request.memberships[: PARTNERS_IN_MENU + 1]
+        if partner != request.partner
+    ][:PARTNERS_IN_MENU]
 
 
 def _same_page(request: HttpRequest, partner: Partner, kind: str) -> str:
