@@ -82,7 +82,9 @@ class Environment(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["partner", "kind"], name="environment_partner_kind_unique")
+            models.UniqueConstraint(
+                fields=["partner", "kind"], name="environment_partner_kind_unique"
+            )
         ]
 
     def __str__(self) -> str:
@@ -104,7 +106,9 @@ class Membership(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["user", "partner"], name="membership_user_partner_unique")
+            models.UniqueConstraint(
+                fields=["user", "partner"], name="membership_user_partner_unique"
+            )
         ]
 
     def __str__(self) -> str:
@@ -119,7 +123,9 @@ class AuditEvent(models.Model):
     actor = models.ForeignKey(User, null=True, on_delete=models.PROTECT, related_name="+")
     action = models.CharField(max_length=64)
     partner = models.ForeignKey(Partner, null=True, on_delete=models.PROTECT, related_name="+")
-    environment = models.ForeignKey(Environment, null=True, on_delete=models.PROTECT, related_name="+")
+    environment = models.ForeignKey(
+        Environment, null=True, on_delete=models.PROTECT, related_name="+"
+    )
     target = models.CharField(max_length=200, blank=True)
     detail = models.JSONField(default=dict)
     ip = models.GenericIPAddressField(null=True)

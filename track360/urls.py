@@ -6,12 +6,14 @@ from django.contrib import admin
 from django.urls import include, path
 
 from track360 import views
+from track360.styleguide import styleguide
 
 urlpatterns = [
     path("admin/", admin.site.urls),
     path("accounts/", include("allauth.account.urls")),
     path("accounts/2fa/", include("allauth.mfa.urls")),
     path("theme/", views.set_theme, name="theme"),
+    path("styleguide/", styleguide, name="styleguide"),
     path("", include("entities.urls")),
     path("", include("integrations.urls")),
     path("", include("onboarding.urls")),

@@ -305,7 +305,9 @@ def disclosure(content: str, label: str, *, is_open: bool = False) -> SafeString
 
 
 def _component(name: str, content: str, **context: Any) -> SafeString:
-    return render_to_string(f"components/{name}.html", {"content": content.strip(), **context})
+    # The content is a rendered part of the template, escaped where it had to be; strip() drops that mark.
+    inner = SafeString(content.strip())
+    return render_to_string(f"components/{name}.html", {"content": inner, **context})
 
 
 # -- The frame ----------------------------------------------------------------
