@@ -121,13 +121,10 @@ def load_history(archive: bytes) -> int:
 def _store(cursor: CursorWrapper, lines: io.StringIO) -> int:
     columns = "currency, day, source, usd_rate"
     cursor.execute(
-        f"CREATE TEMPORARY TABLE ecb_history ON COMMIT DROP AS"
-        f" SELECT {columns} FROM entities_fxrate WITH NO DATA"
+        f"CREATE TEMPORARY TABLE ecb_history ON COMMIT DROP AS SELECT {columns} FROM entities_fxrate WITH NO DATA"
     )
     cursor.copy_expert(f"COPY ecb_history ({columns}) FROM STDIN", lines)
-    cursor.execute(
-        f"INSERT INTO entities_fxrate ({columns}) SELECT {columns} FROM ecb_history ON CONFLICT DO NOTHING"
-    )
+    cursor.execute(f"INSERT INTO entities_fxrate ({columns}) SELECT {columns} FROM ecb_history ON CONFLICT DO NOTHING")
     added = cursor.rowcount
     cursor.execute("DROP TABLE ecb_history")  # a migration's or a test's transaction may go on and load again
     return added

@@ -38,9 +38,7 @@ def role_at(user: User, partner: Partner) -> str | None:
     """`owner`, `developer`, `viewer`, `staff`, or None for somebody who may not know that the partner exists."""
     if user.is_staff:
         return STAFF_ROLE
-    return (
-        Membership.objects.filter(user=user, partner=partner).values_list("role", flat=True).first()
-    )
+    return Membership.objects.filter(user=user, partner=partner).values_list("role", flat=True).first()
 
 
 def portal_view(*, roles: frozenset[str] | None = None) -> Callable[[View], View]:
@@ -53,9 +51,7 @@ def portal_view(*, roles: frozenset[str] | None = None) -> Callable[[View], View
     def decorate(view: View) -> View:
         @login_required
         @wraps(view)
-        def inner(
-            request: Any, *args: Any, partner_slug: str, environment_kind: str, **kwargs: Any
-        ) -> HttpResponse:
+        def inner(request: Any, *args: Any, partner_slug: str, environment_kind: str, **kwargs: Any) -> HttpResponse:
             environment = (
                 Environment.objects.select_related("partner")
                 .filter(partner__slug=partner_slug, kind=environment_kind)

@@ -110,9 +110,7 @@ class LagChart:
     title: str
     description: str
     width: float
-    bands: list[
-        tuple[float, float, float, float, str]
-    ]  # x, y, width, height, title: median to 95th
+    bands: list[tuple[float, float, float, float, str]]  # x, y, width, height, title: median to 95th
     medians: list[tuple[float, float, float]]  # x1, x2, y
     target_y: float
     grid: list[float]

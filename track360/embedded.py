@@ -145,9 +145,7 @@ class Server:
         if len(os.fsencode(path)) <= SOCKET_PATH_LIMIT:
             return path
         digest = hashlib.sha256(os.fsencode(self.folder)).hexdigest()[:12]
-        return Path(
-            "/tmp", f"track360-{digest}", self.socket_name
-        )  # not TMPDIR: every process must find it
+        return Path("/tmp", f"track360-{digest}", self.socket_name)  # not TMPDIR: every process must find it
 
     @cached_property
     def account(self) -> Account:
@@ -157,9 +155,7 @@ class Server:
         if self.folder.exists() and (owner := self.folder.stat()).st_uid != 0:
             return Account(uid=owner.st_uid, gid=owner.st_gid)
         mapped = Account(prefix=("unshare", "--user", "--map-user=65534"))
-        for account in (
-            [mapped] if self.folder.exists() else [*_ordinary_accounts(self.var), mapped]
-        ):
+        for account in [mapped] if self.folder.exists() else [*_ordinary_accounts(self.var), mapped]:
             if account.reaches(self.var, self.binary):
                 return account
         raise Unavailable(
@@ -172,9 +168,7 @@ class Server:
         account = self.account  # before the folder exists: an existing one decides by its owner
         folder.mkdir(mode=0o700, exist_ok=True)
         if folder.is_symlink() or folder.stat().st_uid not in {os.geteuid(), account.uid}:
-            raise Unavailable(
-                f"{folder} belongs to somebody else; remove it, or set TRACK360_VAR to another folder."
-            )
+            raise Unavailable(f"{folder} belongs to somebody else; remove it, or set TRACK360_VAR to another folder.")
         if account.uid is not None and account.gid is not None:
             os.chown(folder, account.uid, account.gid)
 
@@ -275,9 +269,7 @@ class Postgres(Server):
             *("--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
         )
         single = [self.binary, "--single", "-D", new, "postgres"]
-        self.account.run(
-            "sh", "-c", f"echo 'CREATE DATABASE track360' | {shlex.join(map(str, single))}"
-        )
+        self.account.run("sh", "-c", f"echo 'CREATE DATABASE track360' | {shlex.join(map(str, single))}")
         new.rename(self.folder)
 
     def _forget_stale_pid(self) -> None:

@@ -91,13 +91,9 @@ def broker_url(redis_url: str) -> str:
 def networks(name: str) -> list[Network]:
     """Comma-separated addresses or networks; none by default."""
     try:
-        return [
-            ipaddress.ip_network(part.strip()) for part in text(name).split(",") if part.strip()
-        ]
+        return [ipaddress.ip_network(part.strip()) for part in text(name).split(",") if part.strip()]
     except ValueError as error:
-        raise Misconfigured(
-            f"{name}: {error}; write addresses or networks, like 10.0.0.0/8,192.0.2.7."
-        ) from None
+        raise Misconfigured(f"{name}: {error}; write addresses or networks, like 10.0.0.0/8,192.0.2.7.") from None
 
 
 def email() -> dict[str, Any]:
@@ -142,9 +138,7 @@ def signing_key() -> str:
 def field_keys() -> dict[str, bytes]:
     """Name to 32-byte key for secrets at rest. The first one encrypts; the others still decrypt what they encrypted."""
     wanted = "NAME:KEY[,NAME:KEY], each KEY 32 random bytes in base64; the first one encrypts"
-    value = _key(
-        "FIELD_KEYS", lambda: f"dev:{base64.b64encode(secrets.token_bytes(32)).decode()}", wanted
-    )
+    value = _key("FIELD_KEYS", lambda: f"dev:{base64.b64encode(secrets.token_bytes(32)).decode()}", wanted)
     try:
         pairs = [part.strip().split(":") for part in value.split(",")]
         keys = {name: base64.b64decode(key, validate=True) for name, key in pairs}
@@ -175,13 +169,9 @@ def _key(name: str, make: Callable[[], str], wanted: str) -> str:
         try:
             return Path(path).read_text().strip()
         except (OSError, ValueError) as error:
-            raise Misconfigured(
-                f"{name}_FILE cannot be read ({error}); write the path of a text file."
-            ) from None
+            raise Misconfigured(f"{name}_FILE cannot be read ({error}); write the path of a text file.") from None
     if not DEBUG:
-        raise Misconfigured(
-            f"{name} is missing; write {wanted} into it, or a file's path into {name}_FILE."
-        )
+        raise Misconfigured(f"{name} is missing; write {wanted} into it, or a file's path into {name}_FILE.")
     return _kept(VAR / "keys" / name.lower(), make)
 
 
@@ -205,7 +195,5 @@ def _kept(path: Path, make: Callable[[], str]) -> str:
 
 def _new_signing_key() -> str:
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    pem = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
+    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     return pem.decode()

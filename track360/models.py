@@ -81,11 +81,7 @@ class Environment(models.Model):
     created_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
-        constraints = [
-            models.UniqueConstraint(
-                fields=["partner", "kind"], name="environment_partner_kind_unique"
-            )
-        ]
+        constraints = [models.UniqueConstraint(fields=["partner", "kind"], name="environment_partner_kind_unique")]
 
     def __str__(self) -> str:
         return f"{self.partner.slug} {self.kind}"
@@ -105,11 +101,7 @@ class Membership(models.Model):
     created_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
-        constraints = [
-            models.UniqueConstraint(
-                fields=["user", "partner"], name="membership_user_partner_unique"
-            )
-        ]
+        constraints = [models.UniqueConstraint(fields=["user", "partner"], name="membership_user_partner_unique")]
 
     def __str__(self) -> str:
         return f"{self.user} {self.role}"
@@ -123,9 +115,7 @@ class AuditEvent(models.Model):
     actor = models.ForeignKey(User, null=True, on_delete=models.PROTECT, related_name="+")
     action = models.CharField(max_length=64)
     partner = models.ForeignKey(Partner, null=True, on_delete=models.PROTECT, related_name="+")
-    environment = models.ForeignKey(
-        Environment, null=True, on_delete=models.PROTECT, related_name="+"
-    )
+    environment = models.ForeignKey(Environment, null=True, on_delete=models.PROTECT, related_name="+")
     target = models.CharField(max_length=200, blank=True)
     detail = models.JSONField(default=dict)
     ip = models.GenericIPAddressField(null=True)

@@ -28,9 +28,7 @@ def payload_lines(value: Any, errors: Iterable[tuple[str, str]] = ()) -> list[Li
         while pointer and pointer not in places:
             pointer = pointer.rpartition("/")[0]
         messages[places.get(pointer, 0)].append(message)
-    return [
-        Line(index + 1, text, tuple(messages[index])) for index, (_, text) in enumerate(laid_out)
-    ]
+    return [Line(index + 1, text, tuple(messages[index])) for index, (_, text) in enumerate(laid_out)]
 
 
 def _lay_out(
@@ -50,9 +48,7 @@ def _lay_out(
     yield pointer, f"{indent}{before}{opening}"
     for position, (token, label, member) in enumerate(members, start=1):
         comma = "," if position < len(members) else ""
-        yield from _lay_out(
-            member, pointer=f"{pointer}/{token}", depth=depth + 1, before=label, after=comma
-        )
+        yield from _lay_out(member, pointer=f"{pointer}/{token}", depth=depth + 1, before=label, after=comma)
     yield pointer, f"{indent}{closing}{after}"
 
 

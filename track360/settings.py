@@ -1,6 +1,6 @@
 """Settings, top to bottom: core, apps, database, sign-in, OAuth, API, work, static files, security, logging.
 
-What differs between machines comes from the environment through `track360.env`; every variable stands in `.env.example`.
+What differs between machines comes from the environment through `track360.env`; `.env.example` lists it all.
 """
 
 from __future__ import annotations

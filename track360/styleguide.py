@@ -72,13 +72,9 @@ class SampleForm(forms.Form):
 
 
 class FilterForm(forms.Form):
-    status = forms.ChoiceField(
-        choices=[("", "Any"), ("refused", "Refused"), ("stored", "Stored")], required=False
-    )
+    status = forms.ChoiceField(choices=[("", "Any"), ("refused", "Refused"), ("stored", "Stored")], required=False)
     currency = forms.CharField(required=False)
-    since = forms.DateField(
-        label="From", required=False, widget=forms.DateInput(attrs={"type": "date"})
-    )
+    since = forms.DateField(label="From", required=False, widget=forms.DateInput(attrs={"type": "date"}))
 
 
 def styleguide(request: HttpRequest) -> HttpResponse:
@@ -94,9 +90,7 @@ def _dressed(request: HttpRequest) -> HttpRequest:
     extras: dict[str, Any] = {
         "user": User(email="ana@aurora-casino.example", is_staff=True),
         "partner": aurora,
-        "environment": Environment(
-            partner=aurora, kind=kind if kind in Environment.Kind else Environment.Kind.SANDBOX
-        ),
+        "environment": Environment(partner=aurora, kind=kind if kind in Environment.Kind else Environment.Kind.SANDBOX),
         "role": "staff",
         "memberships": [aurora, Partner(pk=2, slug="borealis", name="Borealis Sportsbook")],
     }
@@ -172,9 +166,7 @@ def _context(request: HttpRequest) -> dict[str, Any]:
                 url="",
                 changes=[("affiliate_id", "aff_77", None)],
             ),
-            SimpleNamespace(
-                title="Created", at=now - timedelta(days=41), source="push", url="", changes=[]
-            ),
+            SimpleNamespace(title="Created", at=now - timedelta(days=41), source="push", url="", changes=[]),
         ],
         "volume": bars_per_hour(
             [
@@ -192,9 +184,7 @@ def _context(request: HttpRequest) -> dict[str, Any]:
                 HourLag(
                     hour=first + timedelta(hours=i),
                     median_seconds=None if i in (30, 31) else 8 + 5 * math.sin(i / 3),
-                    p95_seconds=None
-                    if i in (30, 31)
-                    else 70 + 60 * math.cos(i / 5) + (3000 if i == 32 else 0),
+                    p95_seconds=None if i in (30, 31) else 70 + 60 * math.cos(i / 5) + (3000 if i == 32 else 0),
                 )
                 for i in range(48)
             ],

@@ -17,9 +17,7 @@ class Affiliate(models.Model):
     created_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
-        constraints = [
-            models.UniqueConstraint(fields=["partner", "affiliate_id"], name="affiliate_key")
-        ]
+        constraints = [models.UniqueConstraint(fields=["partner", "affiliate_id"], name="affiliate_key")]
 
     def __str__(self) -> str:
         return self.affiliate_id

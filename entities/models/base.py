@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import uuid
 from typing import Any
 
 from django.db import models
 
+from track360 import exact_json
 from track360.models import Environment
 
 
@@ -29,13 +29,13 @@ class JsonTextField(models.TextField):
     """JSON kept as text: unlike jsonb it holds a NUL escape and every digit, so that refused data is kept as sent."""
 
     def from_db_value(self, value: str | None, expression: Any, connection: Any) -> Any:
-        return None if value is None else json.loads(value)
+        return None if value is None else exact_json.loads(value)
 
     def to_python(self, value: Any) -> Any:
-        return json.loads(value) if isinstance(value, str) else value
+        return exact_json.loads(value) if isinstance(value, str) else value
 
     def get_prep_value(self, value: Any) -> str | None:
-        return None if value is None else json.dumps(value, ensure_ascii=True, default=str)
+        return None if value is None else exact_json.dumps(value)
 
 
 class Record(models.Model):

@@ -78,11 +78,7 @@ class RecordCounter(models.Model):
     count = models.BigIntegerField(default=0)
 
     class Meta:
-        constraints = [
-            models.UniqueConstraint(
-                fields=["environment", "entity", "slot"], name="record_counter_key"
-            )
-        ]
+        constraints = [models.UniqueConstraint(fields=["environment", "entity", "slot"], name="record_counter_key")]
 
     def __str__(self) -> str:
         return f"{self.entity} {self.slot}: {self.count}"

@@ -13,9 +13,7 @@ class Customer(Record):
     customer_id = models.TextField()
     signup_date = models.DateTimeField()
     last_modified_date = models.DateTimeField(null=True, help_text="As last sent.")
-    version_guard = models.DateTimeField(
-        null=True, help_text="Versions with an older last_modified_date are stale."
-    )
+    version_guard = models.DateTimeField(null=True, help_text="Versions with an older last_modified_date are stale.")
     affiliate_id = models.TextField()
     campaign_id = models.TextField(null=True)
     click_id = models.TextField(null=True)
@@ -28,9 +26,7 @@ class Customer(Record):
     email = models.TextField(null=True)
 
     class Meta:
-        constraints = [
-            models.UniqueConstraint(fields=["environment", "customer_id"], name="customer_key")
-        ]
+        constraints = [models.UniqueConstraint(fields=["environment", "customer_id"], name="customer_key")]
         indexes = [
             models.Index(fields=["environment", "signup_date", "id"], name="customer_by_signup"),
             models.Index(fields=["environment", "updated_at", "id"], name="customer_by_update"),

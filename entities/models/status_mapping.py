@@ -31,11 +31,7 @@ class StatusMapping(models.Model):
     updated_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
-        constraints = [
-            models.UniqueConstraint(
-                fields=["partner", "field", "raw_value"], name="status_mapping_key"
-            )
-        ]
+        constraints = [models.UniqueConstraint(fields=["partner", "field", "raw_value"], name="status_mapping_key")]
 
     def __str__(self) -> str:
         return f"{self.field} {self.raw_value} -> {self.canonical_value}"
@@ -44,20 +40,14 @@ class StatusMapping(models.Model):
 class SeenStatus(models.Model):
     """A raw value that has arrived in a status field of an environment, once."""
 
-    environment = models.ForeignKey(
-        Environment, on_delete=models.PROTECT, related_name="+", db_index=False
-    )
+    environment = models.ForeignKey(Environment, on_delete=models.PROTECT, related_name="+", db_index=False)
     field = models.CharField(max_length=32, choices=StatusField)
     raw_value = models.TextField()
     first_seen_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
         verbose_name_plural = "seen statuses"
-        constraints = [
-            models.UniqueConstraint(
-                fields=["environment", "field", "raw_value"], name="seen_status_key"
-            )
-        ]
+        constraints = [models.UniqueConstraint(fields=["environment", "field", "raw_value"], name="seen_status_key")]
 
     def __str__(self) -> str:
         return f"{self.field} {self.raw_value}"

@@ -35,9 +35,7 @@ class Transaction(Record):
     fx_rate_date = models.DateField(null=True)
 
     class Meta:
-        constraints = [
-            models.UniqueConstraint(fields=["environment", "transaction_id"], name="transaction_key")
-        ]
+        constraints = [models.UniqueConstraint(fields=["environment", "transaction_id"], name="transaction_key")]
         indexes = [
             models.Index(fields=["environment", "transaction_date", "id"], name="transaction_by_date"),
             models.Index(fields=["environment", "updated_at", "id"], name="transaction_by_update"),

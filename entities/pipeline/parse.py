@@ -20,7 +20,7 @@ class InvalidJson(ValueError):
 
 
 def parse_json(raw: bytes) -> Any:
-    """Parse a body: numbers with a fraction or exponent become Decimal, the others int.
+    """Parse a body: numbers with a fraction or an exponent become Decimal, the others int.
 
     orjson is only the gate (it refuses NaN, 1e400, a BOM, bad UTF-8 and lone surrogates); the values come from one
     pass of the standard parser, so that no second parser can disagree. Raises InvalidJson.
@@ -28,15 +28,20 @@ def parse_json(raw: bytes) -> Any:
     try:
         orjson.loads(raw)
     except orjson.JSONDecodeError as error:
-        raise InvalidJson(_plain(error.msg), _byte_offset(raw, error.pos)) from None
-    _refuse_depth(raw)
-    return json.loads(
-        raw, parse_float=Decimal, parse_constant=_refuse_constant, object_pairs_hook=_refuse_duplicates
-    )
+        raise InvalidJson(error.msg, _byte_offset(raw, error.pos)) from None
+    try:
+        value = _DECODER.decode(raw.decode("utf-8"))
+        _refuse_deep(value)
+    except RecursionError:
+        raise InvalidJson(_TOO_DEEP) from None
+    except InvalidJson as error:
+        raise InvalidJson(str(error), error.offset) from None
+    except ValueError:
+        raise InvalidJson("a number has too many digits") from None
+    return value
 
 
-def _plain(message: str) -> str:
-    return message.split(": line ")[0] or "not valid JSON"
+_TOO_DEEP = f"nested deeper than {MAX_DEPTH} levels"
 
 
 def _byte_offset(raw: bytes, position: int) -> int:
@@ -62,25 +67,17 @@ def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _refuse_depth(raw: bytes) -> None:
-    """Refuse nesting deeper than 64. The bytes are valid JSON here, so only strings have to be stepped over."""
-    if raw.count(b"[") + raw.count(b"{") <= MAX_DEPTH:
-        return
-    depth = 0
-    in_string = escaped = False
-    for position, byte in enumerate(raw):
-        if in_string:
-            if escaped:
-                escaped = False
-            elif byte == 0x5C:
-                escaped = True
-            elif byte == 0x22:
-                in_string = False
-        elif byte == 0x22:
-            in_string = True
-        elif byte in b"[{":
-            depth += 1
-            if depth > MAX_DEPTH:
-                raise InvalidJson("nested deeper than 64 levels", position)
-        elif byte in b"]}":
-            depth -= 1
+def _refuse_deep(value: Any) -> None:
+    level = [value] if isinstance(value, dict | list) else []
+    for _ in range(MAX_DEPTH):
+        deeper: list[Any] = []
+        for container in level:
+            children = container.values() if type(container) is dict else container
+            deeper += [child for child in children if type(child) is dict or type(child) is list]
+        if not deeper:
+            return
+        level = deeper
+    raise InvalidJson(_TOO_DEEP)
+
+
+_DECODER = json.JSONDecoder(parse_float=Decimal, parse_constant=_refuse_constant, object_pairs_hook=_refuse_duplicates)

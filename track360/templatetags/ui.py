@@ -115,9 +115,7 @@ def money(amount: Decimal | None, currency: str = "") -> SafeString:
     figure = f"{amount:,.2f}".replace("-", "\N{MINUS SIGN}")
     if not currency:
         return format_html('<span class="money">{}</span>', figure)
-    return format_html(
-        '<span class="money">{}&nbsp;<span class="currency">{}</span></span>', figure, currency
-    )
+    return format_html('<span class="money">{}&nbsp;<span class="currency">{}</span></span>', figure, currency)
 
 
 # -- Icons, badges, ids -------------------------------------------------------
@@ -223,11 +221,7 @@ def copyable(value: Any, *, label: str = "", href: str = "") -> SafeString:
 @register.simple_tag
 def copy_button(value: Any = "", *, label: str = "", source: str = "") -> SafeString:
     """Copies `value`, or the text of the element whose id is `source`; not shown without a script."""
-    target = (
-        format_html('data-copy-from="{}"', source)
-        if source
-        else format_html('data-copy="{}"', value)
-    )
+    target = format_html('data-copy-from="{}"', source) if source else format_html('data-copy="{}"', value)
     return format_html(
         '<button type="button" class="copy" {} title="Copy" aria-label="Copy {}">{}{}</button>',
         target,
@@ -241,13 +235,9 @@ def copy_button(value: Any = "", *, label: str = "", source: str = "") -> SafeSt
 
 
 @register.simple_block_tag
-def page_header(
-    content: str, title: str, *, state: str = "", breadcrumbs: Breadcrumbs | None = None
-) -> SafeString:
+def page_header(content: str, title: str, *, state: str = "", breadcrumbs: Breadcrumbs | None = None) -> SafeString:
     """`{% page_header title state=… breadcrumbs=… %}the one button that moves on{% endpage_header %}`"""
-    return _component(
-        "page_header", content, title=title, state=state, breadcrumbs=breadcrumbs or []
-    )
+    return _component("page_header", content, title=title, state=state, breadcrumbs=breadcrumbs or [])
 
 
 @register.simple_block_tag
@@ -262,9 +252,7 @@ def card(
     tone: str = "",
 ) -> SafeString:
     """`{% card title note=… href=… link=… foot=… tone=… %}…{% endcard %}`; `link` is the words for `href`."""
-    return _component(
-        "card", content, title=title, note=note, href=href, link=link, foot=foot, tone=tone
-    )
+    return _component("card", content, title=title, note=note, href=href, link=link, foot=foot, tone=tone)
 
 
 @register.simple_block_tag
@@ -347,8 +335,7 @@ def rail_groups(context: Context) -> list[tuple[str, list[NavLink]]]:
         if url:
             links.append((group, NavLink(label, icon_name, url, current)))
     return [
-        (group, [link for _, link in members])
-        for group, members in itertools.groupby(links, key=lambda pair: pair[0])
+        (group, [link for _, link in members]) for group, members in itertools.groupby(links, key=lambda pair: pair[0])
     ]
 
 

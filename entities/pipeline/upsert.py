@@ -1,0 +1,313 @@
+"""The write: one statement a batch, which tells for each record what became of it.
+
+The statement compares each incoming record with the stored one as of its own snapshot, inserts what is new, updates
+what differs, writes the old values of what it updates to the history, and touches nothing else. Another batch over the
+same keys at the same moment shows in the counts (an insert or update that found the row changed meanwhile does
+nothing); the batch is then rolled back and run once more with the environment to itself.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any, TypeVar
+
+import orjson
+from django.db import OperationalError, connection, transaction
+
+from entities.models import Entity, RecordCounter
+from entities.pipeline.duplicates import KEYS
+from entities.pipeline.locks import INGEST_LOCK
+from entities.pipeline.rules import Row
+from track360.models import Environment
+from track360.problems import Problem
+
+STATEMENT_TIMEOUT = "20s"
+ATTEMPTS = 4
+RETRYABLE = {"40P01", "40001"}  # deadlock_detected, serialization_failure
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Table:
+    """How an entity is stored. `columns` are what the batch brings, with their types; keys come first.
+
+    `sent` are the columns as the partner sent them (where we compute a value, null); two versions are the same if
+    these are. `stale` says when the stored version stands. `old` are the columns that warnings about changes need.
+    """
+
+    name: str
+    columns: dict[str, str]
+    key: tuple[str, ...]
+    sent: tuple[str, ...]
+    stale: str = "false"
+    assign: dict[str, str] = field(default_factory=dict)
+    old: tuple[str, ...] = ()
+
+
+_CUSTOMER_COLUMNS = {
+    "customer_id": "text",
+    "signup_date": "timestamptz",
+    "last_modified_date": "timestamptz",
+    "version_guard": "timestamptz",
+    "affiliate_id": "text",
+    "campaign_id": "text",
+    "click_id": "text",
+    "lang_id": "text",
+    "country_code": "text",
+    "kyc_status_id": "text",
+    "sales_status_id": "text",
+    "first_name": "text",
+    "last_name": "text",
+    "email": "text",
+}
+_TRANSACTION_COLUMNS = {
+    "transaction_id": "text",
+    "customer_id": "text",
+    "transaction_type": "text",
+    "transaction_subtype": "text",
+    "amount_currency": "numeric(18,2)",
+    "currency": "text",
+    "transaction_date": "timestamptz",
+    "status": "text",
+    "note": "text",
+    "amount_usd": "numeric(18,2)",
+    "fx_source": "text",
+    "fx_rate": "numeric(24,14)",
+    "fx_rate_date": "date",
+}
+_ACTIVITY_COLUMNS = {
+    "date": "date",
+    "customer_id": "text",
+    "game_type": "text",
+    "currency": "text",
+    "bets_count": "integer",
+    "total_bets": "numeric(18,2)",
+    "wins": "numeric(18,2)",
+    "ggr": "numeric(18,2)",
+    "ggr_source": "text",
+    "ngr": "numeric(18,2)",
+}
+_FX_COLUMNS = {"amount_usd", "fx_source", "fx_rate", "fx_rate_date"}
+
+TABLES = {
+    Entity.CUSTOMERS: Table(
+        name="entities_customer",
+        columns=_CUSTOMER_COLUMNS,
+        key=KEYS[Entity.CUSTOMERS],
+        sent=tuple(f"{{0}}.{name}" for name in _CUSTOMER_COLUMNS if name != "version_guard"),
+        stale="s.version_guard > i.last_modified_date",
+        # A version without a date keeps the last known one as its guard.
+        assign={"version_guard": "coalesce(v.version_guard, (v.old).version_guard)"},
+        old=("affiliate_id", "campaign_id", "click_id"),
+    ),
+    Entity.TRANSACTIONS: Table(
+        name="entities_transaction",
+        columns=_TRANSACTION_COLUMNS,
+        key=KEYS[Entity.TRANSACTIONS],
+        sent=(
+            *(f"{{0}}.{name}" for name in _TRANSACTION_COLUMNS if name not in _FX_COLUMNS),
+            "CASE WHEN {0}.fx_source = 'partner' THEN {0}.amount_usd END",
+        ),
+        old=("amount_currency", "currency", "customer_id"),
+    ),
+    Entity.ACTIVITY: Table(
+        name="entities_activity",
+        columns=_ACTIVITY_COLUMNS,
+        key=KEYS[Entity.ACTIVITY],
+        sent=(
+            *(f"{{0}}.{name}" for name in _ACTIVITY_COLUMNS if not name.startswith("ggr")),
+            "CASE WHEN {0}.ggr_source = 'partner' THEN {0}.ggr END",
+        ),
+    ),
+}
+
+
+@dataclass(slots=True)
+class Written:
+    """What became of the rows, by their index: all others were created. `updated` and `stale` hold old values."""
+
+    created: int
+    unchanged: list[int]
+    updated: dict[int, dict[str, Any]]
+    stale: dict[int, str]
+
+
+class Contended(Exception):
+    """Another transaction changed a row of the batch between the look and the write."""
+
+
+@cache
+def upsert_sql(entity: str) -> str:
+    """The statement. Parameters: rows (JSON text, each with `index`), environment, source, batch, entity."""
+    table = TABLES[Entity(entity)]
+    columns = ", ".join(table.columns)
+    record = ", ".join(f"{name} {type_}" for name, type_ in table.columns.items())
+    match = " AND ".join(f"s.{name} = i.{name}" for name in table.key)
+    stored = ", ".join(expression.format("s") for expression in table.sent)
+    incoming = ", ".join(expression.format("i") for expression in table.sent)
+    assignments = ", ".join(
+        f"{name} = {table.assign.get(name, f'v.{name}')}" for name in table.columns if name not in table.key
+    )
+    old = ", ".join(f"'{name}', ((v.old).{name})::text" for name in table.old)
+    guard = "(v.old).version_guard" if "version_guard" in table.columns else "NULL"
+    return f"""
+WITH incoming AS MATERIALIZED (
+    SELECT * FROM json_to_recordset(%(rows)s::json) AS r(index integer, {record})
+),
+verdict AS MATERIALIZED (
+    SELECT i.*, s AS old, s.id AS old_id, s.xmin AS old_version,
+           CASE WHEN s.id IS NULL THEN 'created'
+                WHEN {table.stale} THEN 'stale'
+                WHEN ({stored}) IS NOT DISTINCT FROM ({incoming}) THEN 'unchanged'
+                ELSE 'updated' END AS outcome
+      FROM incoming i
+      LEFT JOIN {table.name} s ON s.environment_id = %(environment)s AND {match}
+     ORDER BY {", ".join(f"i.{name}" for name in table.key)}  -- everyone locks in the same order
+),
+inserted AS (
+    INSERT INTO {table.name} (environment_id, received_at, updated_at, source, batch_id, {columns})
+    SELECT %(environment)s, statement_timestamp(), statement_timestamp(), %(source)s, %(batch)s, {columns}
+      FROM verdict WHERE outcome = 'created'
+        ON CONFLICT (environment_id, {", ".join(table.key)}) DO NOTHING
+    RETURNING 1
+),
+updated AS (
+    UPDATE {table.name} t
+       SET updated_at = statement_timestamp(), source = %(source)s, batch_id = %(batch)s, {assignments}
+      FROM verdict v
+     WHERE v.outcome = 'updated'
+       AND t.environment_id = %(environment)s AND t.id = v.old_id AND t.xmin = v.old_version
+    RETURNING 1
+),
+changed AS (
+    INSERT INTO entities_recordchange (environment_id, entity, record_id, changed_at, batch_id, removed, old)
+    SELECT %(environment)s, %(entity)s, old_id, statement_timestamp(), %(batch)s, false, to_jsonb(v.old)
+      FROM verdict v WHERE outcome = 'updated'
+)
+SELECT (SELECT count(*) FROM inserted), (SELECT count(*) FROM updated),
+       count(*) FILTER (WHERE outcome = 'created'),
+       array_agg(index) FILTER (WHERE outcome = 'unchanged'),
+       json_object_agg(index, json_build_object({old})) FILTER (WHERE outcome = 'updated'),
+       json_object_agg(index, {guard}) FILTER (WHERE outcome = 'stale')
+  FROM verdict v
+"""
+
+
+def upsert(environment: Environment, *, entity: str, rows: list[Row], source: str, batch_id: uuid.UUID) -> Written:
+    """Store the rows (each with its `index`); inside `in_transaction`. Raises Contended."""
+    if not rows:
+        return Written(0, [], {}, {})
+    with connection.cursor() as cursor:
+        cursor.execute(
+            upsert_sql(entity),
+            {
+                "rows": orjson.dumps(rows, default=str).decode(),
+                "environment": environment.pk,
+                "source": source,
+                "batch": batch_id,
+                "entity": entity,
+            },
+        )
+        inserted, updated, created, unchanged, old, stale = cursor.fetchone()
+    if inserted != created or updated != len(old or {}):
+        raise Contended
+    return Written(
+        created=created,
+        unchanged=unchanged or [],
+        updated={int(index): values for index, values in (old or {}).items()},
+        stale={int(index): guard for index, guard in (stale or {}).items()},
+    )
+
+
+def remove_others(
+    environment: Environment,
+    *,
+    day: str,
+    customer_id: str | None,
+    rows: list[Row],
+    batch_id: uuid.UUID,
+) -> int:
+    """Take back the activity of the day (of the customer) that is not among the rows; returns how many went."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            WITH kept AS MATERIALIZED (
+                SELECT * FROM json_to_recordset(%(rows)s::json)
+                    AS r(customer_id text, game_type text, currency text)
+            ),
+            removed AS (
+                DELETE FROM entities_activity s
+                 WHERE environment_id = %(environment)s AND date = %(day)s
+                   AND (%(customer)s::text IS NULL OR customer_id = %(customer)s)
+                   AND NOT EXISTS (SELECT 1 FROM kept k
+                                    WHERE (k.customer_id, k.game_type, k.currency)
+                                        = (s.customer_id, s.game_type, s.currency))
+                RETURNING s.*
+            ),
+            changed AS (
+                INSERT INTO entities_recordchange
+                       (environment_id, entity, record_id, changed_at, batch_id, removed, old)
+                SELECT %(environment)s, 'activity', r.id, statement_timestamp(), %(batch)s, true, to_jsonb(r)
+                  FROM removed r
+            )
+            SELECT count(*) FROM removed
+            """,
+            {
+                "rows": orjson.dumps(rows, default=str).decode(),
+                "environment": environment.pk,
+                "day": day,
+                "customer": customer_id,
+                "batch": batch_id,
+            },
+        )
+        return int(cursor.fetchone()[0])
+
+
+def count_records(environment: Environment, *, entity: str, change: int) -> None:
+    """Keep the total exact; the last statement of the transaction, since others wait for the row it locks."""
+    if not change:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            INSERT INTO entities_recordcounter AS c (environment_id, entity, slot, count) VALUES (%s, %s, %s, %s)
+                ON CONFLICT (environment_id, entity, slot) DO UPDATE SET count = c.count + excluded.count
+            """,
+            [environment.pk, entity, random.randrange(RecordCounter.SLOTS), change],
+        )
+
+
+def in_transaction(environment: Environment, work: Callable[[], T], *, alone: bool = False) -> T:
+    """Run the work in one short transaction, side by side with other batches of the environment.
+
+    The shared lock tells readers how far back an unfinished batch may reach (`selectors.watermark`). A batch that met
+    another over the same keys runs again with the lock to itself, so that it cannot meet a third; `alone` starts so.
+    Raises Problem `unavailable` where the database stays contended.
+    """
+    for attempt in range(ATTEMPTS):
+        lock = "pg_advisory_xact_lock" if alone or attempt else "pg_advisory_xact_lock_shared"
+        try:
+            with transaction.atomic():
+                with connection.cursor() as cursor:
+                    cursor.execute(
+                        f"SET LOCAL statement_timeout = '{STATEMENT_TIMEOUT}'; SELECT {lock}(%s, %s)",
+                        [INGEST_LOCK, environment.pk],
+                    )
+                return work()
+        except Contended:
+            pass
+        except OperationalError as error:
+            if getattr(error.__cause__, "pgcode", None) not in RETRYABLE:
+                raise
+        time.sleep(random.uniform(0, 0.02))
+    raise Problem(
+        "unavailable",
+        "Other batches hold these records; send this one again.",
+        headers={"Retry-After": "1"},
+    )
