@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from track360.templatetags.ui import compact, duration
+from track360.templatetags.ui import duration
 
 HEIGHT = 100.0  # of every plot, in its own units
 STEP = 10.0  # the width of one hour
@@ -78,7 +78,7 @@ def bars_per_hour(hours: Sequence[HourCount], *, title: str) -> BarChart:
         description=_describe(hours),
         width=max(len(hours), 1) * STEP,
         bars=bars,
-        y_ticks=[compact(top), compact(top / 2), "0"],
+        y_ticks=_count_ticks(top),
         x_labels=_time_labels([hour.hour for hour in hours]),
         hours=hours,
     )
@@ -169,18 +169,26 @@ def lag_y(seconds: float) -> float:
 
 
 def nice_ceiling(value: float) -> float:
-    """The next 1, 2, 4, 5 or 10 times a power of ten: an axis whose half is a plain figure too."""
+    """The next round figure whose half is round too: the top of an axis."""
     if value <= 4:
         return 4
     power = 10 ** math.floor(math.log10(value))
-    return next(step * power for step in (1, 2, 4, 5, 10) if value <= step * power)
+    return next(
+        step * power for step in (1, 1.2, 1.6, 2, 2.4, 3, 4, 5, 6, 8, 10) if value <= step * power
+    )
+
+
+def _count_ticks(top: float) -> list[str]:
+    if top < 10_000:
+        return [f"{top:,.0f}", f"{top / 2:,.0f}", "0"]
+    size, unit = (1e6, "M") if top >= 1e6 else (1e3, "k")
+    return [f"{top / size:g}{unit}", f"{top / 2 / size:g}{unit}", "0"]
 
 
 def _time_labels(hours: Sequence[datetime]) -> list[str]:
-    """Up to five labels, evenly spread: hours of the day, or dates where the picture spans more than two days."""
+    """The borders of four equal parts: times of day, or dates where the picture spans over two days."""
     if not hours:
         return []
-    count = min(5, len(hours))
-    pattern = "%H:%M" if hours[-1] - hours[0] <= timedelta(hours=48) else "%d %b"
-    spots = [round(i * (len(hours) - 1) / max(count - 1, 1)) for i in range(count)]
-    return [hours[spot].strftime(pattern) for spot in spots]
+    span = timedelta(hours=len(hours))
+    pattern = "%H:%M" if span <= timedelta(hours=48) else "%d %b"
+    return [(hours[0] + span * part / 4).strftime(pattern) for part in range(5)]

@@ -11,6 +11,7 @@ from typing import Any
 from django import forms
 from django.conf import settings
 from django.contrib.messages import constants
+from django.contrib.messages.storage.base import Message
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
@@ -197,7 +198,7 @@ def _context(request: HttpRequest) -> dict[str, Any]:
         "soon": now + timedelta(hours=23, minutes=10),
         "recent": now - timedelta(seconds=40),
         "sample_messages": [
-            SimpleNamespace(level_tag=constants.DEFAULT_TAGS[level], message=text)
+            Message(level, text)
             for level, text in (
                 (constants.SUCCESS, "Client created."),
                 (constants.ERROR, "Nothing was saved."),

@@ -52,11 +52,11 @@ def compact(value: float | None) -> str:
 
 @register.filter
 def percent(part: float | None, whole: float | None = 1) -> str:
-    """`{{ refused|percent:received }}` -> `0.4 %`; a dash where there is no whole."""
+    """`{{ refused|percent:received }}` -> `0.41 %`; a dash where there is no whole."""
     if part is None or not whole:
         return "–"
     share = 100 * part / whole
-    return f"{share:.1f} %" if 0 < share < 10 else f"{share:.0f} %"
+    return f"{share:.2g} %" if share < 10 else f"{share:.0f} %"
 
 
 @register.filter
