@@ -4,7 +4,6 @@ Runs on a bare Python before anything is installed; two at once wait for each ot
 """
 
 import fcntl
-import hashlib
 import importlib.util
 import os
 import subprocess
@@ -23,10 +22,12 @@ def works():
 def main(requirements):
     if sys.version_info < (3, 11):
         sys.exit("Track360 needs Python 3.11 or newer; python3 is {}.{}.".format(*sys.version_info))
-    # Both files count: tests/requirements.txt includes requirements.txt.
-    wanted = hashlib.sha256((HERE / "requirements.txt").read_bytes() + requirements.read_bytes()).hexdigest()
-    stamp = VENV / ("installed-" + wanted[:16])
-    if stamp.exists() and PYTHON.exists():
+    base = HERE / "requirements.txt"
+    wanted = base.read_bytes()
+    if requirements != base:  # includes the base, so what it installs serves both
+        wanted += requirements.read_bytes()
+    stamp = VENV / "installed.txt"
+    if PYTHON.exists() and stamp.exists() and stamp.read_bytes().startswith(wanted):
         return
     if not works():
         if importlib.util.find_spec("ensurepip") is None:
@@ -36,7 +37,7 @@ def main(requirements):
     print("Installing {}".format(os.path.relpath(requirements, HERE)), file=sys.stderr)
     pip = [str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--root-user-action=ignore"]
     subprocess.check_call([*pip, "-r", str(requirements)], stdout=sys.stderr)
-    stamp.touch()
+    stamp.write_bytes(wanted)
 
 
 if __name__ == "__main__":

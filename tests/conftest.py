@@ -75,6 +75,7 @@ def pytest_configure() -> None:
     from django.conf import settings
 
     settings.PASSWORD_HASHERS = ["tests.conftest.QuickHasher"]
+    settings.STATIC_ROOT.mkdir(exist_ok=True)  # whitenoise warns where there is none, and warnings are errors
 
 
 def pytest_unconfigure() -> None:

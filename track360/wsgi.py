@@ -1,3 +1,7 @@
+"""What gunicorn serves."""
+
+from __future__ import annotations
+
 import os
 
 from django.core.wsgi import get_wsgi_application

@@ -1,0 +1,29 @@
+"""How gunicorn serves the portal: its configuration file, named in the Procfile."""
+
+from __future__ import annotations
+
+import os
+
+from track360 import env
+
+# With DEBUG an error page shows the inside: only this machine sees it.
+bind = f"{'127.0.0.1' if env.DEBUG else '0.0.0.0'}:{env.PORT}"
+
+# Parsing and checking a batch holds the interpreter's lock, so it takes processes, not threads, to use all cores;
+# the threads serve while others wait for PostgreSQL.
+worker_class = "gthread"
+workers = max(2, os.cpu_count() or 1)
+threads = 4
+
+# Loaded once before the workers are forked: a bad setting stops the start, and a killed worker is back at once.
+preload_app = True
+
+timeout = 60
+graceful_timeout = 30
+keepalive = 75  # longer than a proxy keeps an idle connection, so that it is the proxy who closes it
+limit_request_line = 8190
+
+# From anybody else the X-Forwarded-* headers are not believed.
+forwarded_allow_ips = ",".join(map(str, env.networks("TRUSTED_PROXIES")))
+
+control_socket_disable = True  # would be made in the home folder

@@ -1,0 +1,119 @@
+"""The developer's command behind `script/server`: embedded servers, schema, demo, then all processes of the Procfile.
+
+Production starts the Procfile itself, after `manage.py migrate` and `manage.py collectstatic`.
+"""
+
+from __future__ import annotations
+
+import http.client
+import io
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from types import FrameType
+
+import django
+from django.core.management import call_command, get_commands
+from django.db import connections
+
+from track360 import embedded, env
+
+
+def main() -> None:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    signal.signal(signal.SIGHUP, lambda *_: sys.exit(129))
+    check_port()
+    try:
+        with embedded.running(env.VAR):
+            with embedded.locked(env.VAR / "prepare.lock"):  # two of us at once
+                sign_in = prepare()
+            code = run_processes(sign_in)
+    except KeyboardInterrupt:
+        code = 130
+    sys.exit(code)
+
+
+def check_port() -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", env.PORT))
+        except OSError as error:
+            other = env.PORT + 1 if env.PORT < 65535 else 8000
+            sys.exit(
+                f"Port {env.PORT} cannot be used ({error.strerror}); choose another one: PORT={other} script/server"
+            )
+
+
+def prepare() -> str:
+    """Brings the schema up to date, makes the demo on the first run, and says how to sign in."""
+    os.environ["DJANGO_SETTINGS_MODULE"] = "track360.settings"
+    django.setup()
+    from track360.models import Partner
+
+    call_command("migrate", interactive=False, verbosity=0)
+    first = env.DEBUG and not Partner.objects.exists() and "demo" in get_commands()
+    sign_in = make_demo() if first else "For fresh passwords run: .venv/bin/python manage.py demo"
+    connections.close_all()
+    return sign_in
+
+
+def make_demo() -> str:
+    print("First run: making the demo data.", flush=True)
+    output = io.StringIO()
+    call_command("demo", stdout=output)
+    demo = json.loads(output.getvalue())
+    partner, staff, client = demo["partner_user"], demo["staff_user"], demo["client"]
+    return "\n".join(
+        [
+            f"  partner     {partner['email']}  {partner['password']}",
+            f"  staff       {staff['email']}  {staff['password']}  (second factor: {staff['totp_secret']})",
+            f"  API client  {client['client_id']}  {client['client_secret']}  ({client['environment']})",
+            "These are shown once. For fresh ones run: .venv/bin/python manage.py demo",
+        ]
+    )
+
+
+def run_processes(sign_in: str) -> int:
+    """Runs honcho until it ends by itself or by a signal; its exit status."""
+    honcho = subprocess.Popen(
+        [sys.executable, "-m", "honcho", "--env", os.devnull, "start"],
+        cwd=env.BASE_DIR,
+        env=os.environ
+        | {
+            "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
+            "PYTHONUNBUFFERED": "1",
+            "PORT": str(env.PORT),
+            # Honcho gives each process a port of its own: without this their links would differ.
+            "TRACK360_BASE_URL": env.base_url(),
+        },
+    )
+
+    def stop(_: int, __: FrameType | None) -> None:
+        honcho.send_signal(signal.SIGTERM)
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, stop)
+    while honcho.poll() is None and not ready():
+        time.sleep(0.1)
+    if honcho.poll() is None:
+        print(f"\nTrack360 is ready: {env.base_url()}\n{sign_in}\nCtrl-C stops it.\n", flush=True)
+    return honcho.wait()
+
+
+def ready() -> bool:
+    with suppress(OSError, http.client.HTTPException):
+        connection = http.client.HTTPConnection("127.0.0.1", env.PORT, timeout=5)
+        connection.request("GET", "/readyz")
+        return connection.getresponse().status == 200
+    return False
+
+
+if __name__ == "__main__":
+    main()
