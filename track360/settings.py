@@ -173,8 +173,14 @@ STATIC_URL = "/static/"
 STATIC_ROOT = VAR / "static"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 
+# -- Mail ---------------------------------------------------------------------
+
+globals().update(env.email())
+
 # -- Security -----------------------------------------------------------------
 
+TRUSTED_PROXIES = env.networks("TRUSTED_PROXIES")  # only their X-Forwarded-* counts
+FIELD_KEYS = env.field_keys()  # encrypt partners' secrets at rest
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
 SESSION_COOKIE_AGE = int(timedelta(days=14).total_seconds())
 CONTENT_SECURITY_POLICY = {
