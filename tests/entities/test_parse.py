@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import contextlib
+import json
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from entities.pipeline import InvalidJson, parse_json
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b" ",
+        b"{} x",
+        b"[1,]",
+        b"{'a': 1}",
+        b"01",
+        b"// no\n1",
+        b"NaN",
+        b"[Infinity]",
+        b"1e400",
+        b"9" * 5000,
+        b'{"a": 1, "a": 1}',
+        b'[{"a": {"b": 1, "b": 2}}]',
+        b"\xef\xbb\xbf{}",
+        b'"\xff"',
+        b'"\xc0\xaf"',
+        '"é"'.encode("utf-16"),
+        b'"\\ud800"',
+        b'"\\udc00\\ud800"',
+        b"[" * 65 + b"]" * 65,
+        b'{"a":' * 65 + b"1" + b"}" * 65,
+        b"[" * 990 + b"]" * 990,
+        b"[" * 100_000 + b"]" * 100_000,
+    ],
+)
+def test_what_is_not_json_is_refused(raw: bytes) -> None:
+    with pytest.raises(InvalidJson):
+        parse_json(raw)
+
+
+def test_sixty_four_levels_are_json() -> None:
+    assert parse_json(b"[" * 64 + b"]" * 64)
+
+
+@pytest.mark.parametrize(
+    ("raw", "value"),
+    [
+        (b"1500.10", Decimal("1500.10")),
+        (b"123456789012345.67", Decimal("123456789012345.67")),
+        (b"18446744073709551616", 18446744073709551616),
+        (b"1E2", Decimal("1E2")),
+        (b"48", 48),
+        (b'"\\u0000"', "\x00"),
+    ],
+)
+def test_numbers_keep_every_digit(raw: bytes, value: object) -> None:
+    parsed = parse_json(raw)
+
+    assert parsed == value
+    assert str(parsed) == str(value)
+
+
+def test_the_offset_counts_bytes() -> None:
+    with pytest.raises(InvalidJson) as caught:
+        parse_json('{"name": "Jürgen", "x": tru}'.encode())
+
+    assert caught.value.offset is not None
+    assert 25 <= caught.value.offset <= 29
+
+
+_values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.text(),
+    lambda inner: st.lists(inner, max_size=5) | st.dictionaries(st.text(), inner, max_size=5),
+    max_leaves=20,
+)
+
+
+@given(_values)
+def test_what_json_wrote_comes_back(value: object) -> None:
+    try:
+        raw = json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return
+
+    assert parse_json(raw) == value
+
+
+@given(st.decimals(allow_nan=False, allow_infinity=False, places=2, min_value=-(10**13), max_value=10**13))
+def test_money_is_exact(amount: Decimal) -> None:
+    assert parse_json(f"[{amount}]".encode())[0] == amount
+
+
+@given(st.binary(max_size=60))
+def test_bytes_are_parsed_or_refused(raw: bytes) -> None:
+    with contextlib.suppress(InvalidJson):
+        parse_json(raw)
