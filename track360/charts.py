@@ -172,10 +172,8 @@ def nice_ceiling(value: float) -> float:
     """The next round figure whose half is round too: the top of an axis."""
     if value <= 4:
         return 4
-    power = 10 ** math.floor(math.log10(value))
-    return next(
-        step * power for step in (1, 1.2, 1.6, 2, 2.4, 3, 4, 5, 6, 8, 10) if value <= step * power
-    )
+    power = 10.0 ** math.floor(math.log10(value))
+    return next(step * power for step in (1, 1.2, 1.6, 2, 2.4, 3, 4, 5, 6, 8, 10) if value <= step * power)
 
 
 def _count_ticks(top: float) -> list[str]:

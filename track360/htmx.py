@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class PortalRequest(HttpRequest):
     """What a page under `/p/<partner>/<environment>/` gets, once `access.portal_view` has let it in."""
 
-    user: User  # type: ignore[assignment]
+    user: User
     htmx: HtmxDetails
     partner: Partner
     environment: Environment
@@ -28,7 +28,7 @@ class PortalRequest(HttpRequest):
 
 def wants_fragment(request: HttpRequest) -> bool:
     """A boosted link or a restored history entry replaces the page, so it needs all of it."""
-    htmx = getattr(request, "htmx", None)
+    htmx: HtmxDetails = request.htmx  # type: ignore[attr-defined]
     return bool(htmx) and not htmx.boosted and not htmx.history_restore_request
 
 
@@ -40,7 +40,7 @@ def render_page(
     fragment: str | None = None,
     status: int | None = None,
 ) -> HttpResponse:
-    """Render `template_name`, or only its partial `fragment` when htmx asks; the fragment's name is its element's id."""
+    """Render `template_name`, or only its partial `fragment` when htmx asks; its name is its element's id."""
     if fragment and wants_fragment(request):
         template_name = f"{template_name}#{fragment}"
     response = render(request, template_name, context, status=status)

@@ -1,4 +1,4 @@
-"""A JSON body as numbered lines, with each error on the line that its pointer names."""
+"""A body as numbered lines, with each error on the line where it lies."""
 
 from __future__ import annotations
 
@@ -29,6 +29,14 @@ def payload_lines(value: Any, errors: Iterable[tuple[str, str]] = ()) -> list[Li
             pointer = pointer.rpartition("/")[0]
         messages[places.get(pointer, 0)].append(message)
     return [Line(index + 1, text, tuple(messages[index])) for index, (_, text) in enumerate(laid_out)]
+
+
+def text_lines(text: str, *, first: int = 1, faulty: int | None = None, message: str = "") -> list[Line]:
+    """A body that is not JSON, or a piece of one: its lines from number `first` on, `faulty` marked with `message`."""
+    return [
+        Line(number, line, (message,) if number == faulty else ())
+        for number, line in enumerate(text.splitlines(), start=first)
+    ]
 
 
 def _lay_out(

@@ -87,11 +87,12 @@ def styleguide(request: HttpRequest) -> HttpResponse:
 def _dressed(request: HttpRequest) -> HttpRequest:
     """The request as a portal page gets it, without touching the database."""
     aurora = Partner(pk=1, slug="aurora-casino", name="Aurora Casino")
-    kind = request.GET.get("environment")
+    kinds = Environment.Kind
+    kind = kinds.PRODUCTION if request.GET.get("environment") == kinds.PRODUCTION else kinds.SANDBOX
     extras: dict[str, Any] = {
         "user": User(email="ana@aurora-casino.example", is_staff=True),
         "partner": aurora,
-        "environment": Environment(partner=aurora, kind=kind if kind in Environment.Kind else Environment.Kind.SANDBOX),
+        "environment": Environment(partner=aurora, kind=kind),
         "role": "staff",
         "memberships": [aurora, Partner(pk=2, slug="borealis", name="Borealis Sportsbook")],
     }
@@ -197,7 +198,7 @@ def _context(request: HttpRequest) -> dict[str, Any]:
         "past": datetime(2026, 1, 5, 9, 30, tzinfo=UTC),
         "soon": now + timedelta(hours=23, minutes=10),
         "recent": now - timedelta(seconds=40),
-        "sample_messages": [
+        "messages": [
             Message(level, text)
             for level, text in (
                 (constants.SUCCESS, "Client created."),

@@ -31,6 +31,8 @@ Breadcrumbs = list[tuple[str, str | None]]
 
 # -- Figures and times --------------------------------------------------------
 
+UNITS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
+
 
 @register.filter
 def number(value: Any) -> str:
@@ -70,10 +72,9 @@ def duration(seconds: float | timedelta | None) -> str:
         return f"{seconds * 1000:.0f} ms"
     if seconds < 60:
         return f"{seconds:.1f}".removesuffix(".0") + " s"
-    units = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
     parts = []
     rest = round(seconds)
-    for name, size in units:
+    for name, size in UNITS:
         count, rest = divmod(rest, size)
         if count:
             parts.append(f"{count} {name}")
@@ -88,9 +89,7 @@ def relative(value: datetime, *, now: datetime) -> str:
         return "just now"
     if distance >= 30 * 86400:
         return f"{value.day} {value:%b %Y}"
-    for name, size in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
-        if distance >= size:
-            break
+    name, size = next(unit for unit in UNITS if distance >= unit[1])
     words = f"{int(distance // size)} {name}"
     return f"{words} ago" if seconds > 0 else f"in {words}"
 
@@ -100,7 +99,8 @@ def when(value: datetime | None, *, exact: bool = False, none: str = "never") ->
     """A relative time that carries the exact UTC one; `exact=True` shows the exact one and hides none."""
     if value is None:
         return format_html('<span class="faint">{}</span>', none)
-    iso = value.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    value = value.astimezone(UTC)
+    iso = value.isoformat(timespec="seconds").replace("+00:00", "Z")
     utc = iso.replace("T", " ").replace("Z", " UTC")
     ago = relative(value, now=timezone.now())
     text, title = (utc, ago) if exact else (ago, utc)
@@ -349,7 +349,7 @@ def environment_links(context: Context) -> list[NavLink]:
     request = context["request"]
     return [
         NavLink(
-            label=kind.label,
+            label=str(kind.label),
             icon=kind.value,
             url=_same_page(request, request.partner, kind.value),
             current="true" if kind.value == request.environment.kind else "",
