@@ -25,6 +25,9 @@ class Customer(Record):
     last_name = models.TextField(null=True)
     email = models.TextField(null=True)
 
+    kyc_status: str | None = None  # both canonical, found by the selectors
+    sales_status: str | None = None
+
     class Meta:
         constraints = [models.UniqueConstraint(fields=["environment", "customer_id"], name="customer_key")]
         indexes = [

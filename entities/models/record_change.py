@@ -30,7 +30,11 @@ class RecordChange(models.Model):
     old = models.JSONField()
 
     class Meta:
-        indexes = [models.Index(fields=["environment", "entity", "record_id", "id"], name="record_change_by_record")]
+        indexes = [
+            models.Index(fields=["environment", "entity", "record_id", "id"], name="record_change_by_record"),
+            # What changed since a walk began (entities.walks).
+            models.Index(fields=["environment", "entity", "changed_at"], name="record_change_by_time"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.entity} {self.record_id} at {self.changed_at:%Y-%m-%d %H:%M:%S}"

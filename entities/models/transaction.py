@@ -34,6 +34,8 @@ class Transaction(Record):
     fx_rate = models.DecimalField(max_digits=24, decimal_places=16, null=True)
     fx_rate_date = models.DateField(null=True)
 
+    canonical_status: str | None = None  # found by the selectors
+
     class Meta:
         constraints = [models.UniqueConstraint(fields=["environment", "transaction_id"], name="transaction_key")]
         indexes = [

@@ -1,0 +1,187 @@
+"""Walking a list along its cursor, exactly once, while others write.
+
+A walk shows the list as it stood when its first page was read. The first page notes the snapshot of its own statement
+(`pg_current_snapshot()`), and a watermark taken before it: whatever bears an older `updated_at` had been committed
+and has not been touched since. On the pages that follow, a record
+
+* not updated since the watermark stands where it stood: the table's own index finds it;
+* changed or removed since (a row of its history that the snapshot does not see) is shown with the values it had, at
+  the place it had: the oldest such row holds them;
+* brought by a batch that the snapshot does not see did not exist yet and is left out.
+
+So nobody moves, enters or leaves the list during a walk. The second kind is few: what changed since the walk began.
+`updated_since` is not walked that way: there a changed record shall come again, further on.
+
+A batch writes its records, their history and its own row in one transaction without savepoints (a snapshot does not
+list subtransactions), so the row's xmin stands for all of it.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+from dataclasses import dataclass, replace
+from typing import Any
+
+from django.core import signing
+from django.db import connection
+
+from entities.listings import UPDATED_SINCE, Filters, Listing
+from entities.models import Batch, Record, RecordChange
+from entities.pipeline.locks import INGEST_LOCK
+from track360.models import Environment
+from track360.problems import Problem
+
+CURSOR_AGE_SECONDS = 24 * 3600
+
+
+@dataclass(frozen=True)
+class Walk:
+    """Where a walk stands and when it began. `snapshot` is None where the reader's own transaction has written."""
+
+    page: int
+    after: tuple[Any, ...]
+    watermark: dt.datetime
+    newest_id: int
+    snapshot: str | None
+
+    def step(self, after: tuple[Any, ...]) -> Walk:
+        return replace(self, page=self.page + 1, after=after)
+
+
+def watermark_for(environment: Environment) -> dt.datetime:
+    """The moment before which every version of a record that will ever be stored has been committed.
+
+    The clock is read first: who takes the lock after that writes later times.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT clock_timestamp(), pg_stat_clear_snapshot()")
+        now = cursor.fetchone()[0]
+        cursor.execute(
+            """
+            SELECT min(activity.xact_start)
+            FROM pg_locks lock JOIN pg_stat_activity activity USING (pid)
+            WHERE lock.locktype = 'advisory' AND lock.granted AND lock.objsubid = 2
+              AND lock.classid = %s AND lock.objid = %s
+              AND lock.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+            """,
+            [INGEST_LOCK, environment.pk],
+        )
+        oldest = cursor.fetchone()[0]
+    return now if oldest is None else min(now, oldest)
+
+
+def first_rows(
+    environment: Environment, listing: Listing, filters: Filters, *, limit: int, offset: int
+) -> list[Record]:
+    """The rows of a page by number. Each bears `walk_snapshot` and `walk_newest_id`, for a walk that begins here."""
+    conditions, values = listing.conditions(filters, row="t")
+    order = ", ".join(f"t.{column}" for column in listing.order(filters))
+    return list(
+        listing.model._default_manager.raw(
+            f"""
+            SELECT t.*,
+                CASE WHEN pg_current_xact_id_if_assigned() IS NULL THEN pg_current_snapshot()::text END
+                    AS walk_snapshot,
+                (SELECT max(id) FROM {listing.table} WHERE environment_id = %s) AS walk_newest_id
+            FROM {listing.table} t
+            WHERE t.environment_id = %s{conditions}
+            ORDER BY {order} LIMIT %s OFFSET %s
+            """,
+            [environment.pk, environment.pk, *values, limit, offset],
+        )
+    )
+
+
+def next_rows(environment: Environment, listing: Listing, filters: Filters, walk: Walk, *, limit: int) -> list[Record]:
+    """The rows after `walk.after`."""
+    columns = listing.order(filters)
+    order = ", ".join(columns)
+    conditions, values = listing.conditions(filters, row="t")
+    after = f"({', '.join(f't.{column}' for column in columns)}) > ({', '.join('%s' for _ in columns)})"
+    where = f"t.environment_id = %s{conditions} AND {after}"
+    parameters = [environment.pk, *values, *walk.after]
+    if UPDATED_SINCE in filters or walk.snapshot is None:
+        sql = f"SELECT t.* FROM {listing.table} t WHERE {where} ORDER BY {order} LIMIT %s"
+        return list(listing.model._default_manager.raw(sql, [*parameters, limit]))
+
+    seen, seen_values = _seen(walk.snapshot, row="history")
+    existed, existed_values = _existed(walk, row="t")
+    sql = f"""
+        WITH changed AS MATERIALIZED (
+            SELECT DISTINCT ON (history.record_id) history.record_id AS id, history.old
+            FROM {RecordChange._meta.db_table} history
+            WHERE history.environment_id = %s AND history.entity = %s AND history.changed_at >= %s AND NOT {seen}
+            ORDER BY history.record_id, history.id
+        )
+        SELECT * FROM (
+            (
+                SELECT t.* FROM {listing.table} t
+                WHERE {where} AND t.id <= %s
+                  AND (t.updated_at < %s OR (t.id NOT IN (SELECT id FROM changed) AND {existed}))
+                ORDER BY {order} LIMIT %s
+            ) UNION ALL (
+                SELECT t.* FROM changed, jsonb_populate_record(
+                    NULL::{listing.table},
+                    changed.old || jsonb_build_object('id', changed.id, 'environment_id', %s)
+                ) t
+                WHERE {where} AND t.id <= %s AND {existed}
+                ORDER BY {order} LIMIT %s
+            )
+        ) page ORDER BY {order} LIMIT %s
+    """
+    history = [environment.pk, listing.entity.value, walk.watermark, *seen_values]
+    standing = [*parameters, walk.newest_id, walk.watermark, *existed_values, limit]
+    former = [environment.pk, *parameters, walk.newest_id, *existed_values, limit]
+    return list(listing.model._default_manager.raw(sql, [*history, *standing, *former, limit]))
+
+
+def _seen(snapshot: str, *, row: str) -> tuple[str, list[Any]]:
+    """SQL for "the snapshot sees the transaction that wrote this row".
+
+    A row's xmin is the lower half of a transaction id; the whole one is the nearest to the snapshot's own.
+    """
+    newest = int(snapshot.split(":")[1])
+    whole = f"(%s - mod(%s - {row}.xmin::text::bigint + 2147483648, 4294967296) + 2147483648)"
+    return (
+        f"pg_visible_in_snapshot({whole}::text::xid8, %s::pg_snapshot)",
+        [newest, newest, snapshot],
+    )
+
+
+def _existed(walk: Walk, *, row: str) -> tuple[str, list[Any]]:
+    """SQL for "this version of the record was there when the walk began"."""
+    assert walk.snapshot is not None
+    seen, seen_values = _seen(walk.snapshot, row="batch")
+    return (
+        f"({row}.received_at < %s OR NOT EXISTS (SELECT FROM {Batch._meta.db_table} batch"
+        f" WHERE batch.id = {row}.batch_id AND NOT {seen}))",
+        [walk.watermark, *seen_values],
+    )
+
+
+def encode_cursor(environment: Environment, listing: Listing, filters: Filters, walk: Walk) -> str:
+    """An opaque text, signed for this environment, entity and set of filters."""
+    after = [value if isinstance(value, int) else value.isoformat() for value in walk.after]
+    payload = [walk.page, after, walk.watermark.isoformat(), walk.newest_id, walk.snapshot]
+    return signing.dumps(payload, salt=_salt(environment, listing, filters), compress=True)
+
+
+def decode_cursor(environment: Environment, listing: Listing, filters: Filters, cursor: str) -> Walk:
+    """The walk that `encode_cursor` wrote for the same list. Raises Problem("invalid_cursor")."""
+    try:
+        page, after, watermark, newest_id, snapshot = signing.loads(
+            cursor, salt=_salt(environment, listing, filters), max_age=CURSOR_AGE_SECONDS
+        )
+    except signing.BadSignature:
+        raise Problem(
+            "invalid_cursor",
+            "The cursor does not belong to this list with these filters, or is older than a day. "
+            "Begin again without it.",
+        ) from None
+    return Walk(page, tuple(after), dt.datetime.fromisoformat(watermark), newest_id, snapshot)
+
+
+def _salt(environment: Environment, listing: Listing, filters: Filters) -> str:
+    text = repr((environment.pk, listing.entity.value, sorted((k, str(v)) for k, v in filters.items())))
+    return f"entities.cursor.{hashlib.sha256(text.encode()).hexdigest()}"
