@@ -19,14 +19,15 @@ class Line:
 def payload_lines(value: Any, errors: Iterable[tuple[str, str]] = ()) -> list[Line]:
     """Lay `value` out over lines; `errors` are (RFC 6901 pointer, message).
 
-    An error on a field that is not there stands on the object that lacks it.
+    An error on a field that is not there stands on the object that lacks it, and names the field.
     """
     laid_out = list(_lay_out(value))
     places = {pointer: index for index, (pointer, _) in reversed(list(enumerate(laid_out)))}
     messages: defaultdict[int, list[str]] = defaultdict(list)
     for pointer, message in errors:
         while pointer and pointer not in places:
-            pointer = pointer.rpartition("/")[0]
+            pointer, _, missing = pointer.rpartition("/")
+            message = f"{missing}: {message}"
         messages[places.get(pointer, 0)].append(message)
     return [Line(index + 1, text, tuple(messages[index])) for index, (_, text) in enumerate(laid_out)]
 

@@ -26,21 +26,21 @@ RECORDS = [{"id": "a", "amount": 1}, {"id": "b", "a/b~c": {}}]
 
 
 @pytest.mark.parametrize(
-    ("pointer", "line"),
+    ("pointer", "line", "message"),
     [
-        ("", "["),
-        ("/0", "  {"),
-        ("/0/amount", '    "amount": 1'),
-        ("/1/a~1b~0c", '    "a/b~c": {}'),
-        ("/0/missing", "  {"),
-        ("/7/id", "["),
+        ("", "[", "wrong"),
+        ("/0", "  {", "wrong"),
+        ("/0/amount", '    "amount": 1', "wrong"),
+        ("/1/a~1b~0c", '    "a/b~c": {}', "wrong"),
+        ("/0/missing", "  {", "missing: wrong"),
+        ("/7", "[", "7: wrong"),
     ],
 )
 def test_an_error_stands_on_the_line_its_pointer_names_or_on_the_nearest_object_that_holds_it(
-    pointer: str, line: str
+    pointer: str, line: str, message: str
 ) -> None:
     marked = [each for each in payload_lines(RECORDS, [(pointer, "wrong")]) if each.messages]
-    assert [(each.text, each.messages) for each in marked] == [(line, ("wrong",))]
+    assert [(each.text, each.messages) for each in marked] == [(line, (message,))]
 
 
 def test_a_line_keeps_all_its_errors() -> None:
