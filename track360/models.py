@@ -125,3 +125,19 @@ class AuditEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.action} {self.target}"
+
+
+class Attempt(models.Model):
+    """How often something limited happened in one window, for the limits that must hold while Valkey is away."""
+
+    digest = models.CharField(max_length=64, help_text="SHA-256 of the limit's name and key.")
+    window_start = models.DateTimeField()
+    count = models.IntegerField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["digest", "window_start"], name="attempt_digest_window_unique")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.count} since {self.window_start:%H:%M:%S}"
