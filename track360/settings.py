@@ -60,6 +60,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "track360.health.middleware",
+    "track360.proxy.TrustedProxyMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -126,18 +127,32 @@ ACCOUNT_LOGOUT_REDIRECT_URL = reverse_lazy("account_login")
 
 OAUTH_SIGNING_KEY = env.signing_key()
 OAUTH2_PROVIDER_APPLICATION_MODEL = "integrations.Client"
+OAUTH2_PROVIDER_ACCESS_TOKEN_MODEL = "oauth2_provider.AccessToken"
 OAUTH2_PROVIDER = {
+    "OAUTH2_SERVER_CLASS": "integrations.oauth.server.ClientCredentialsServer",
+    "OAUTH2_VALIDATOR_CLASS": "integrations.oauth.server.SecretValidator",
+    "OAUTH2_BACKEND_CLASS": "integrations.oauth.server.FormBackend",
+    "ACCESS_TOKEN_GENERATOR": "integrations.oauth.tokens.signed_token",
     "SCOPES": {"read": "Read", "write": "Write", "manage": "Manage"},
-    "DEFAULT_SCOPES": ["read", "write"],
     "ACCESS_TOKEN_EXPIRE_SECONDS": 3600,
-    "OIDC_ENABLED": True,
-    "OIDC_RSA_PRIVATE_KEY": OAUTH_SIGNING_KEY,
-    "OIDC_ISS_ENDPOINT": BASE_URL,
+    # RFC 9700: a token is stored as its checksum only, and nothing but client credentials exists
+    "COMPLIANT_BCP_RFC9700_TOKEN_STORAGE": True,
+    "COMPLIANT_BCP_RFC9700_ACCESS_TOKEN_TRANSPORT": True,
+    "COMPLIANT_BCP_RFC9700_IMPLICIT_GRANT": True,
+    "COMPLIANT_BCP_RFC9700_PASSWORD_GRANT": True,
+    "COMPLIANT_BCP_RFC9700_PKCE_METHOD": True,
+    "COMPLIANT_BCP_RFC9700_AUTHZ_RESPONSE_ISS": True,
+    "REFRESH_TOKEN_REUSE_PROTECTION": True,
+    "ALLOWED_REDIRECT_URI_SCHEMES": ["https"],
 }
+TOKEN_ISSUE_LIMIT = 60  # tokens a minute for one client
+TOKEN_FAILURE_LIMIT = 30  # failed token requests a minute for one client id from one address
 
 # -- API ----------------------------------------------------------------------
 
 DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * 1024 * 1024
+API_TOKEN_LIMIT = 1000  # requests in any 60 s for one access token
+API_CLIENT_LIMIT = 10_000  # and for one client
 
 # -- Work ---------------------------------------------------------------------
 
@@ -165,7 +180,9 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BEAT_SCHEDULER = "track360.celery.ScheduleInMemory"
 CELERY_BEAT_MAX_LOOP_INTERVAL = 5
-CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {}
+CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
+    "clear-expired-tokens": {"task": "integrations.clear_expired_tokens", "schedule": timedelta(hours=1)},
+}
 
 # -- Static files -------------------------------------------------------------
 

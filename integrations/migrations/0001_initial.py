@@ -12,6 +12,9 @@ class Migration(migrations.Migration):
 
     initial = True
 
+    # Its tables point at our client, and its own first migration does not say so.
+    run_before = [("oauth2_provider", "0001_initial")]
+
     dependencies = [
     ]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from integrations.models.client import Client, ClientSecret
+from integrations.models.client import Client, ClientSecret, TokenOrigin
 from integrations.models.request_log import ApiRequest
 
-__all__ = ["ApiRequest", "Client", "ClientSecret"]
+__all__ = ["ApiRequest", "Client", "ClientSecret", "TokenOrigin"]
