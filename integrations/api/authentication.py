@@ -1,0 +1,181 @@
+"""Who is calling: from the bearer token to the client and its environment, in one statement (contract, section 5)."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+from django.contrib.auth.models import AnonymousUser
+from django.db import connection, models
+from django.utils import timezone
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
+
+from integrations.oauth import tokens
+from track360.models import Environment, Partner
+from track360.problems import Problem
+from track360.proxy import client_ip, in_ranges
+
+REALM = 'Bearer realm="track360"'
+LONGEST_TOKEN = 4096
+JWT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
+METHOD_SCOPES = {"GET": "read", "HEAD": "read", "POST": "write", "PUT": "write"}
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """The client behind a valid token: `request.auth`. `environment.partner` is loaded."""
+
+    token_id: int
+    token_last_four: str
+    client_id: int
+    client_identifier: str
+    client_name: str
+    environment: Environment
+    scopes: frozenset[str]
+    ip_ranges: tuple[str, ...]
+
+
+class BearerAuthentication(BaseAuthentication):
+    """RFC 6750, by the header alone: a token in the query string is no token.
+
+    Raises Problem `missing_token`, `invalid_token` or `token_expired`. The caller also stands at
+    `HttpRequest.caller`, for what outlives the view.
+    """
+
+    def authenticate(self, request: Request) -> tuple[AnonymousUser, Caller]:
+        caller = caller_for(bearer_token(request.META.get("HTTP_AUTHORIZATION", "")))
+        request._request.caller = caller  # type: ignore[attr-defined]
+        return AnonymousUser(), caller
+
+    def authenticate_header(self, request: Request) -> str:
+        return REALM
+
+
+class _ScopePermission(BasePermission):
+    def scope_for(self, request: Request) -> str | None:
+        raise NotImplementedError
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        caller: Caller = request.auth
+        check_ip(caller, client_ip(request._request))
+        scope = self.scope_for(request)
+        if scope is not None and scope not in caller.scopes:
+            raise Problem(
+                "insufficient_scope",
+                f"This needs the scope {scope}; the token has {' '.join(sorted(caller.scopes))}.",
+                headers={"WWW-Authenticate": f'{REALM}, error="insufficient_scope", scope="{scope}"'},
+            )
+        return True
+
+
+class ReadOrWrite(_ScopePermission):
+    """`read` for GET and HEAD, `write` for POST and PUT. Other methods pass, to be refused as such."""
+
+    def scope_for(self, request: Request) -> str | None:
+        return METHOD_SCOPES.get(request.method or "")
+
+
+def require_scope(scope: str) -> type[BasePermission]:
+    """A permission class for views whose scope does not follow from the method."""
+
+    class RequireScope(_ScopePermission):
+        def scope_for(self, request: Request) -> str | None:
+            return scope
+
+    return RequireScope
+
+
+def check_ip(caller: Caller, address: str | None) -> None:
+    """Raises Problem `ip_not_allowed` where the client has a list of ranges and the address is in none of them."""
+    if caller.ip_ranges and not in_ranges(address, caller.ip_ranges):
+        raise Problem("ip_not_allowed", f"The address {address} is not among those allowed for this client.")
+
+
+def bearer_token(header: str) -> str:
+    """The token of an Authorization header. Raises Problem; what cannot be one of ours never reaches the database."""
+    scheme, _, token = header.strip().partition(" ")
+    token = token.lstrip(" ")  # RFC 9110 allows several
+    if scheme.lower() != "bearer" or not token:
+        raise Problem(
+            "missing_token",
+            "Send an access token in the header: Authorization: Bearer <token>.",
+            headers={"WWW-Authenticate": REALM},
+        )
+    if len(token) > LONGEST_TOKEN or not JWT.fullmatch(token):
+        raise _invalid("invalid_token", "This is not an access token of ours.")
+    return token
+
+
+def caller_for(token: str) -> Caller:
+    """Raises Problem `invalid_token` or `token_expired`."""
+    row = _row_for(token)
+    if row is None:
+        if tokens.was_ours_and_expired(token):
+            raise _invalid("token_expired", "The access token has expired. Fetch a new one.")
+        raise _invalid("invalid_token", "This access token is unknown or was revoked. Fetch a new one.")
+    token_id, expires, scope, client_id, identifier, name, ip_ranges, usable, *tenant = row
+    if not usable:
+        raise _invalid("invalid_token", "The client, its secret or the partner behind this access token is not active.")
+    if expires <= timezone.now():
+        raise _invalid("token_expired", "The access token has expired. Fetch a new one.")
+    return Caller(
+        token_id=token_id,
+        token_last_four=token[-4:],
+        client_id=client_id,
+        client_identifier=identifier,
+        client_name=name,
+        environment=_environment(tenant),
+        scopes=frozenset(scope.split()),
+        ip_ranges=tuple(json.loads(ip_ranges)),
+    )
+
+
+def _invalid(code: str, detail: str) -> Problem:
+    # RFC 6750 knows one error for both; the body's code tells them apart.
+    challenge = f'{REALM}, error="invalid_token", error_description="{detail}"'
+    return Problem(code, detail, headers={"WWW-Authenticate": challenge})
+
+
+def _columns(model: type[models.Model], alias: str) -> str:
+    return ", ".join(f"{alias}.{field.column}" for field in model._meta.concrete_fields)
+
+
+def _names(model: type[models.Model]) -> list[str]:
+    return [field.attname for field in model._meta.concrete_fields]
+
+
+_ENVIRONMENT, _PARTNER = _names(Environment), _names(Partner)
+
+# The row that decides is the token's own: whatever was revoked in the meantime is seen by the very next request.
+_LOOK_UP = f"""
+    SELECT token.id, token.expires, token.scope, client.id, client.client_id, client.name,
+           client.allowed_ip_ranges::text,
+           client.revoked_at IS NULL AND secret.revoked_at IS NULL AND partner.status = 'active',
+           {_columns(Environment, "environment")}, {_columns(Partner, "partner")}
+    FROM oauth2_provider_accesstoken token
+    JOIN integrations_tokenorigin origin ON origin.token_id = token.id
+    JOIN integrations_clientsecret secret ON secret.id = origin.secret_id
+    JOIN integrations_client client ON client.id = secret.client_id
+    JOIN track360_environment environment ON environment.id = client.environment_id
+    JOIN track360_partner partner ON partner.id = environment.partner_id
+    WHERE token.token_checksum = %s
+"""
+
+
+def _row_for(token: str) -> tuple[Any, ...] | None:
+    with connection.cursor() as cursor:
+        cursor.execute(_LOOK_UP, [sha256(token.encode()).hexdigest()])
+        return cursor.fetchone()
+
+
+def _environment(values: Sequence[Any]) -> Environment:
+    cut = len(_ENVIRONMENT)
+    environment = Environment.from_db("default", _ENVIRONMENT, values[:cut])
+    environment.partner = Partner.from_db("default", _PARTNER, values[cut:])
+    return environment

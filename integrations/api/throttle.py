@@ -1,0 +1,51 @@
+"""The API's rate limits (contract, section 5): for one access token, and for all the tokens of one client.
+
+The second one is there because a client may fetch as many tokens as it likes. While Valkey is away nothing is limited.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.conf import settings
+
+from integrations.api.authentication import Caller
+from track360.limits import State, per_minute, take
+from track360.problems import Problem
+
+
+@dataclass(frozen=True, slots=True)
+class RateState:
+    """What the answer says about the limit; empty while Valkey is away."""
+
+    state: State | None
+
+    def headers(self) -> dict[str, str]:
+        if self.state is None:
+            return {}
+        return {
+            "RateLimit-Limit": str(self.state.limit),
+            "RateLimit-Remaining": str(self.state.remaining),
+            "RateLimit-Reset": str(self.state.reset_seconds),
+        }
+
+
+def check(caller: Caller) -> RateState:
+    """Count one request of this caller; its `headers()` belong on every answer to it, whatever the status.
+
+    Raises Problem `rate_limited`, which bears the headers itself. A refused request uses nothing of the token's limit.
+    """
+    token = take(per_minute("api-token", settings.API_TOKEN_LIMIT), str(caller.token_id))
+    _refuse_beyond(token, "for one access token")
+    client = take(per_minute("api-client", settings.API_CLIENT_LIMIT), str(caller.client_id))
+    _refuse_beyond(client, "for one client")
+    return RateState(token)
+
+
+def _refuse_beyond(state: State | None, whose: str) -> None:
+    if state is not None and not state.allowed:
+        raise Problem(
+            "rate_limited",
+            f"More than {state.limit} requests in 60 seconds {whose}. Try again in {state.reset_seconds} s.",
+            headers={"Retry-After": str(state.reset_seconds), **RateState(state).headers()},
+        )
