@@ -209,12 +209,12 @@ def check_record(
     """
     row: Row = {}
     errors: list[RecordError] = []
-    for field, check in CHECKS[entity].items():
-        value = record.get(field)
+    checks = CHECKS[entity]
+    for field, value in record.items():
         if value is None or field in faulty:
             continue
         try:
-            row[field] = check(value, clock)
+            row[field] = checks[field](value, clock)
         except Refused as refused:
             errors += [finding(index, field, code, message, record) for code, message in refused.findings]
     if entity == Entity.TRANSACTIONS:

@@ -60,10 +60,11 @@ def _batch_validator(entity: str) -> jsonschema_rs.Draft202012Validator:
 
 def pointer_to(index: int | None, field: str | None = None) -> str:
     """RFC 6901: `/3/currency`, or `/currency` where the body is a single object."""
-    parts = [] if index is None else [str(index)]
-    if field is not None:
-        parts.append(field.replace("~", "~0").replace("/", "~1"))
-    return "".join(f"/{part}" for part in parts)
+    if field is not None and ("~" in field or "/" in field):
+        field = field.replace("~", "~0").replace("/", "~1")
+    if index is None:
+        return "" if field is None else f"/{field}"
+    return f"/{index}" if field is None else f"/{index}/{field}"
 
 
 def shown(value: Any) -> Any:

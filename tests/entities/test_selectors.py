@@ -25,7 +25,7 @@ from entities.selectors import (
 from track360.models import Environment, Partner
 from track360.problems import Problem
 
-pytestmark = pytest.mark.usefixtures("committed_db")
+pytestmark = pytest.mark.django_db(transaction=True)
 
 DAY = dt.datetime(2026, 3, 1, tzinfo=dt.UTC)
 
@@ -103,7 +103,7 @@ class Writer:
 
 
 @pytest.fixture
-def environment(committed_db: None) -> Environment:
+def environment(transactional_db: None) -> Environment:
     partner = Partner.objects.create(slug="aurora", name="Aurora")
     return Environment.objects.create(partner=partner, kind=Environment.Kind.SANDBOX)
 
