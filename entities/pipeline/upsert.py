@@ -78,7 +78,7 @@ _TRANSACTION_COLUMNS = {
     "note": "text",
     "amount_usd": "numeric(18,2)",
     "fx_source": "text",
-    "fx_rate": "numeric(24,14)",
+    "fx_rate": "numeric(24,16)",
     "fx_rate_date": "date",
 }
 _ACTIVITY_COLUMNS = {

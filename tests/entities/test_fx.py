@@ -114,9 +114,7 @@ def test_a_newer_history_adds_only_what_is_missing() -> None:
 
     assert load_history(newer) == 2
 
-    assert rates_for({("GBP", dt.date(2026, 11, 20))})["GBP", dt.date(2026, 11, 20)].usd_rate == Decimal(
-        "1.375"
-    )
+    assert rates_for({("GBP", dt.date(2026, 11, 20))})["GBP", dt.date(2026, 11, 20)].usd_rate == Decimal("1.375")
     assert rates_for({("EUR", FRIDAY)})["EUR", FRIDAY].usd_rate == Decimal("1.1172")
 
 
