@@ -28,8 +28,13 @@ def create_partner(*, name: str, slug: str = "", actor: User | None = None) -> P
     try:
         with transaction.atomic():
             partner = Partner.objects.create(name=name, slug=slug)
-            Environment.objects.bulk_create(Environment(partner=partner, kind=kind) for kind in Environment.Kind)
+            add_environments(partner)
             audit.record("partner.created", actor=actor, partner=partner, target=slug, name=name)
     except IntegrityError:
         raise ValidationError(f"The slug {slug!r} is taken. Give another one.", code="slug_taken") from None
     return partner
+
+
+def add_environments(partner: Partner) -> None:
+    """The two environments that a partner has from its first moment on."""
+    Environment.objects.bulk_create(Environment(partner=partner, kind=kind) for kind in Environment.Kind)

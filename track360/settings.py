@@ -9,6 +9,7 @@ from datetime import timedelta
 from urllib.parse import urlsplit
 
 import dj_database_url
+from celery.schedules import crontab
 from csp.constants import NONE, SELF
 from django.urls import reverse_lazy
 
@@ -63,7 +64,7 @@ MIDDLEWARE = [
     "track360.proxy.TrustedProxyMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "csp.middleware.CSPMiddleware",
+    "track360.csp.PolicyMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -182,6 +183,10 @@ CELERY_BEAT_SCHEDULER = "track360.celery.ScheduleInMemory"
 CELERY_BEAT_MAX_LOOP_INTERVAL = 5
 CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
     "clear-expired-tokens": {"task": "integrations.clear_expired_tokens", "schedule": timedelta(hours=1)},
+    "refresh-fx-rates": {
+        "task": "entities.refresh_fx_rates",
+        "schedule": crontab(hour=16, minute=30),  # UTC; the ECB publishes at about 16:00 in Frankfurt
+    },
 }
 
 # -- Static files -------------------------------------------------------------
@@ -193,6 +198,53 @@ STATICFILES_DIRS = [BASE_DIR / "static"]
 # -- Mail ---------------------------------------------------------------------
 
 globals().update(env.email())
+
+# -- Admin --------------------------------------------------------------------
+
+UNFOLD = {
+    "SITE_TITLE": "Track360",
+    "SITE_HEADER": "Track360",
+    "SITE_SUBHEADER": "Integrations team",
+    "SITE_URL": "/",
+    "SITE_SYMBOL": "hub",
+    "SIDEBAR": {
+        "show_search": True,
+        "navigation": [
+            {
+                "title": title,
+                "separator": True,
+                "items": [
+                    {"title": label, "icon": icon, "link": reverse_lazy(f"admin:{model}_changelist")}
+                    for label, icon, model in pages
+                ],
+            }
+            for title, pages in {
+                "Partners": [
+                    ("Partners", "storefront", "track360_partner"),
+                    ("Clients", "key", "integrations_client"),
+                    ("Affiliates", "handshake", "entities_affiliate"),
+                    ("Status mappings", "swap_horiz", "entities_statusmapping"),
+                ],
+                "Records": [
+                    ("Customers", "person", "entities_customer"),
+                    ("Transactions", "payments", "entities_transaction"),
+                    ("Activity", "casino", "entities_activity"),
+                ],
+                "What arrived": [
+                    ("Requests", "list_alt", "integrations_apirequest"),
+                    ("Batches", "inventory_2", "entities_batch"),
+                    ("Quarantine", "block", "entities_quarantinedrecord"),
+                    ("Seen statuses", "visibility", "entities_seenstatus"),
+                ],
+                "Team": [
+                    ("People", "group", "track360_user"),
+                    ("FX rates", "currency_exchange", "entities_fxrate"),
+                    ("Audit", "history", "track360_auditevent"),
+                ],
+            }.items()
+        ],
+    },
+}
 
 # -- Security -----------------------------------------------------------------
 
