@@ -5,9 +5,10 @@
 document.addEventListener("click", async (event) => {
   const button = event.target.closest("[data-copy], [data-copy-from]");
   if (button) {
-    const source = button.dataset.copyFrom && document.getElementById(button.dataset.copyFrom);
+    const { copy, copyFrom } = button.dataset;
+    const source = copyFrom ? document.getElementById(copyFrom) : button.previousElementSibling;
     try {
-      await navigator.clipboard.writeText(source ? source.textContent : button.dataset.copy);
+      await navigator.clipboard.writeText(copy || source.textContent);
       announce("Copied");
       button.dataset.copied = "";
       setTimeout(() => delete button.dataset.copied, 1500);
