@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, TextIO
 from urllib.parse import quote
 
 import psycopg2
@@ -65,9 +65,19 @@ def running(var: Path, *, durable: bool = True) -> Iterator[None]:
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Only one process at a time is inside; the others wait."""
-    with path.open("w") as file:
+    with _lock_file(path) as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+def _lock_file(path: Path) -> TextIO:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path.open("w")
+    except OSError as error:
+        raise Unavailable(
+            f"{path.parent} cannot be written ({error.strerror}); write a folder that can be into TRACK360_VAR."
+        ) from None
 
 
 class Server:
@@ -98,14 +108,7 @@ class Server:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        try:
-            self.var.mkdir(parents=True, exist_ok=True)
-            users = (self.var / f"{self.name}.users").open("w")
-        except OSError as error:
-            raise Unavailable(
-                f"{self.var} cannot be written ({error.strerror}); set TRACK360_VAR to a folder that can."
-            ) from None
-        with users:
+        with _lock_file(self.var / f"{self.name}.users") as users:
             starting = self.var / f"{self.name}.lock"
             try:
                 with locked(starting):
@@ -245,7 +248,7 @@ class Postgres(Server):
         self._pg_ctl("start", "-l", self.log, "-t", "300", "-o", options)
 
     def stop(self) -> None:
-        with suppress(subprocess.CalledProcessError):
+        if self.alive():  # pg_ctl would wait a minute for one that was killed
             self._pg_ctl("stop", "-m", "fast")
 
     def _pg_ctl(self, *arguments: str | Path) -> None:

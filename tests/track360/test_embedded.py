@@ -90,5 +90,5 @@ def test_named_servers_are_not_started(var: Path, monkeypatch: pytest.MonkeyPatc
 
 def test_folder_that_cannot_be_written_says_so(var: Path) -> None:
     var.touch()
-    with pytest.raises(embedded.Unavailable, match="set TRACK360_VAR"), embedded.running(var):
+    with pytest.raises(embedded.Unavailable, match="into TRACK360_VAR"), embedded.running(var):
         pass
