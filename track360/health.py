@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from typing import cast
 
 import redis
 from django.conf import settings
@@ -45,7 +46,7 @@ def healthz(request: HttpRequest) -> HttpResponse:
 
 
 def readyz(request: HttpRequest) -> HttpResponse:
-    """503 when nothing can be served; 200 with `degraded` when the API goes on with less; `?strict=1` refuses that too."""
+    """503 when nothing can be served; 200 with `degraded` when the API goes on with less, with `?strict=1` 503 too."""
     failed, degraded = _failed(), _degraded()
     status = "unavailable" if failed else "degraded" if degraded else "ready"
     ready = not failed and not (degraded and request.GET.get("strict") == "1")
@@ -69,7 +70,7 @@ def _failed() -> list[str]:
 def _degraded() -> list[str]:
     names = ["worker", "scheduler"]
     try:
-        shown = _valkey().mget([_key(name) for name in names])
+        shown = cast("list[bytes | None]", _valkey().mget([_key(name) for name in names]))
     except redis.RedisError:
         return ["valkey"]
     return [name for name, value in zip(names, shown, strict=True) if value is None]

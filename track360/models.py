@@ -135,9 +135,7 @@ class Attempt(models.Model):
     count = models.IntegerField()
 
     class Meta:
-        constraints = [
-            models.UniqueConstraint(fields=["digest", "window_start"], name="attempt_digest_window_unique")
-        ]
+        constraints = [models.UniqueConstraint(fields=["digest", "window_start"], name="attempt_digest_window_unique")]
 
     def __str__(self) -> str:
         return f"{self.count} since {self.window_start:%H:%M:%S}"

@@ -250,6 +250,14 @@ UNFOLD = {
 
 TRUSTED_PROXIES = env.networks("TRUSTED_PROXIES")  # only their X-Forwarded-* counts
 FIELD_KEYS = env.field_keys()  # encrypt partners' secrets at rest
+SECURE_SSL_REDIRECT = HTTPS
+SECURE_REDIRECT_EXEMPT = [
+    r"^api/",
+    r"^oauth/",
+    r"^\.well-known/",
+]  # 403 https_required: a redirect would hide the fault
+SECURE_HSTS_SECONDS = int(timedelta(days=365).total_seconds()) if HTTPS else 0
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]  # HSTS for other hosts of the domain is not ours to say
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
 SESSION_COOKIE_AGE = int(timedelta(days=14).total_seconds())
 CONTENT_SECURITY_POLICY = {
