@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from hashlib import sha256
+from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
@@ -17,11 +18,11 @@ from django.utils import timezone
 from django.utils.crypto import get_random_string
 
 from integrations.models import Client, ClientSecret
+from integrations.models.client import SCOPES
 from integrations.oauth import tokens
 from track360 import audit
 from track360.models import Environment, User
 
-SCOPES = ("read", "write", "manage")
 DEFAULT_SCOPES = ("read", "write")
 SECRET_LENGTH = 48  # of 62 characters: 285 bits. Alphanumeric, so that HTTP Basic means the same encoded and raw
 LIVE_SECRETS = 2
@@ -208,5 +209,5 @@ def _new_secret(client: Client) -> NewSecret:
     return NewSecret(client=client, secret=secret, clear=clear)
 
 
-def _audit(action: str, client: Client, actor: User | None, ip: str | None, **detail: object) -> None:
+def _audit(action: str, client: Client, actor: User | None, ip: str | None, **detail: Any) -> None:
     audit.record(action, actor=actor, environment=client.environment, target=client.client_id, ip=ip, **detail)

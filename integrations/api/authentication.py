@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any
+from typing import Any, cast
 
 from django.contrib.auth.models import AnonymousUser
 from django.db import connection, models
@@ -62,7 +62,7 @@ class _ScopePermission(BasePermission):
         raise NotImplementedError
 
     def has_permission(self, request: Request, view: Any) -> bool:
-        caller: Caller = request.auth
+        caller = cast(Caller, request.auth)
         check_ip(caller, client_ip(request._request))
         scope = self.scope_for(request)
         if scope is not None and scope not in caller.scopes:

@@ -13,6 +13,8 @@ from oauth2_provider.models import AbstractApplication
 
 from track360.models import Environment
 
+SCOPES = ("read", "write", "manage")
+
 
 class Client(AbstractApplication):
     """One OAuth client of one environment. Its secrets are `ClientSecret` rows; `client_secret` stays unused."""

@@ -13,6 +13,7 @@ from django.views.decorators.csrf import csrf_exempt
 from oauth2_provider.oauth2_backends import get_oauthlib_core
 from oauthlib.oauth2.rfc6749.errors import OAuth2Error
 
+from integrations.models.client import SCOPES
 from integrations.oauth import tokens
 from integrations.oauth.form import read_form
 from integrations.oauth.server import RateLimited
@@ -48,7 +49,7 @@ def metadata(request: HttpRequest) -> HttpResponse:
             "token_endpoint": f"{settings.BASE_URL}/oauth/token",
             "revocation_endpoint": f"{settings.BASE_URL}/oauth/revoke",
             "jwks_uri": f"{settings.BASE_URL}/.well-known/jwks.json",
-            "scopes_supported": list(settings.OAUTH2_PROVIDER["SCOPES"]),
+            "scopes_supported": list(SCOPES),
             "response_types_supported": [],
             "grant_types_supported": ["client_credentials"],
             "token_endpoint_auth_methods_supported": methods,

@@ -40,7 +40,7 @@ class Command(BaseCommand):
             new = create_client(
                 environment,
                 name=options["name"],
-                actor=override and override.by,
+                actor=override.by if override else None,
                 scopes=options["scope"].split(),
                 override=override,
             )
