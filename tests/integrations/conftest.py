@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 import redis
-from django.http import HttpResponse
 from django.test import Client as Browser
 
 from integrations.clients import NewSecret, create_client
@@ -44,10 +43,10 @@ def credentials(sandbox: Environment) -> NewSecret:
 
 
 @pytest.fixture
-def ask_for_token(client: Browser, credentials: NewSecret) -> Callable[..., HttpResponse]:
+def ask_for_token(client: Browser, credentials: NewSecret) -> Callable[..., Any]:
     """POST to the token endpoint; the credentials of `credentials` in the body unless other fields are given."""
 
-    def ask(path: str = "/oauth/token", **fields: Any) -> HttpResponse:
+    def ask(path: str = "/oauth/token", **fields: Any) -> Any:
         form = {
             "grant_type": "client_credentials",
             "client_id": credentials.client.client_id,

@@ -92,7 +92,7 @@ def test_what_cannot_be_a_token_never_reaches_the_database(junk: str) -> None:
 
 def test_a_forged_token_is_invalid(db: None, token: str) -> None:
     head, claims, signature = token.split(".")
-    unsigned = jwt.encode({"sub": "x"}, None, algorithm="none")
+    unsigned = jwt.encode({"sub": "x"}, "", algorithm="none")
     hmac = jwt.encode({"sub": "x", "exp": 1}, "k" * 32, algorithm="HS256")
 
     for forged in (f"{head}.{claims}.AAAA", f"{head}.e30.{signature}", f"{unsigned}AAAA", hmac):
