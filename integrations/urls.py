@@ -6,4 +6,5 @@ from django.urls import URLPattern, URLResolver, include, path
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("integrations.oauth.urls")),
+    path("", include("integrations.api.urls")),
 ]

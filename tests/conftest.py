@@ -20,7 +20,6 @@ import pytest
 import redis
 from django.contrib.auth.hashers import PBKDF2PasswordHasher
 from django.db.backends.postgresql.operations import DatabaseOperations
-from pytest_django.plugin import DjangoDbBlocker
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium")
 LOOPBACK = {"127.0.0.1", "::1", "localhost"}
@@ -130,19 +129,6 @@ def _flush_between_committing_tests() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="session")
-def django_db_modify_db_settings(
-    django_db_modify_db_settings_parallel_suffix: None, django_db_blocker: DjangoDbBlocker
-) -> None:
-    """Each worker's database is a copy of one that has been migrated."""
-    from django.db import connection
-
-    from tests.databases import migrated_template
-
-    with django_db_blocker.unblock():
-        connection.settings_dict["TEST"]["TEMPLATE"] = migrated_template()
-
-
 @pytest.fixture(autouse=True, scope="session")
 def _empty_valkey() -> None:
     redis.Redis.from_url(os.environ["REDIS_URL"]).flushdb()
@@ -164,3 +150,14 @@ def _loopback_only() -> Iterator[None]:
         patch.setattr(socket.socket, "connect", guarded(socket.socket.connect))
         patch.setattr(socket.socket, "connect_ex", guarded(socket.socket.connect_ex))
         yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_log_thread() -> Iterator[None]:
+    """Tests write the request log themselves, in their own transaction: `request_log.flush()`."""
+    from integrations.request_log import queue
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(queue, "start", lambda: None)
+        yield
+    queue.rows.clear()

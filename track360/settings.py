@@ -62,6 +62,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "track360.health.middleware",
     "track360.proxy.TrustedProxyMiddleware",
+    "integrations.api.middleware.ApiMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "track360.csp.PolicyMiddleware",
@@ -187,6 +188,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
         "task": "entities.refresh_fx_rates",
         "schedule": crontab(hour=16, minute=30),  # UTC; the ECB publishes at about 16:00 in Frankfurt
     },
+    "keep-request-log": {"task": "integrations.keep_request_log", "schedule": crontab(hour=0, minute=5)},
 }
 
 # -- Static files -------------------------------------------------------------

@@ -1,0 +1,250 @@
+"""The OpenAPI 3.1 document of sections 2 to 6 of the contract, made from what the server itself goes by.
+
+The parameters are the views' own, the records are the schemas that the pipeline enforces, the errors are
+`track360.problems`; a test holds the paths and methods to the address book.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from http import HTTPStatus
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpResponse
+from rest_framework.request import Request
+
+from entities.models import Entity
+from entities.pipeline.validate import MAX_RECORDS
+from integrations.api import log_views, shapes, views
+from integrations.api.answers import json_answer
+from integrations.api.base import ApiView
+from integrations.api.oauth_schema import oauth_paths
+from integrations.api.parameters import Parameter
+from integrations.api.shapes import ref
+from track360.problems import PROBLEM_TYPES
+
+Json = dict[str, Any]
+IGAMING = "/api/v1/igaming"
+# What a call can meet whatever it does, what it can meet with a token, and what it can meet with a body.
+ANY, WITH_TOKEN, WITH_BODY = (400, 403, 404, 405, 406, 422, 503), (401, 429), (411, 413, 415)
+SINGULAR = {Entity.CUSTOMERS: "Customer", Entity.TRANSACTIONS: "Transaction", Entity.ACTIVITY: "Activity"}
+
+
+class OpenApi(ApiView):
+    """`GET /api/schema/`."""
+
+    authentication_classes = []
+    permission_classes = []
+
+    def get(self, request: Request) -> HttpResponse:
+        return json_answer(document(), headers={"Access-Control-Allow-Origin": "*"})
+
+
+@cache
+def document() -> Json:
+    paths: Json = {}
+    for entity in Entity:
+        paths |= _entity_paths(entity)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Track360 iGaming API",
+            "version": "1",
+            "description": "Send customers, transactions and daily activity; read back what is stored.",
+        },
+        "servers": [{"url": settings.BASE_URL}],
+        "security": [{"token": []}],
+        "paths": oauth_paths() | paths | _day_path() | _log_paths() | _schema_path(),
+        "components": {
+            "securitySchemes": {
+                "token": {
+                    "type": "oauth2",
+                    "flows": {
+                        "clientCredentials": {
+                            "tokenUrl": f"{settings.BASE_URL}/oauth/token",
+                            "scopes": {
+                                "read": "Read records.",
+                                "write": "Send records.",
+                                "manage": "Read the request log and the quarantine.",
+                            },
+                        }
+                    },
+                }
+            },
+            "schemas": shapes.components(),
+            "responses": {f"Problem{status}": _problem_response(status) for status in _statuses()},
+        },
+    }
+
+
+def _entity_paths(entity: Entity) -> Json:
+    name, root = SINGULAR[entity], f"{IGAMING}/{entity}"
+    record, bulk = ref(f"{name}Input"), _array(ref(f"{name}Input"), low=1)
+    lists = views.PAGING | {"updated_since": views.UPDATED_SINCE} | views.FILTERS[entity]
+    paths: Json = {
+        root: {
+            "get": _operation(
+                f"List {entity}",
+                scope="read",
+                parameters=_query(lists),
+                answers={200: ("A page.", shapes.envelope(ref(name), watermark=True))},
+            ),
+            "post": _operation(
+                f"Send one of the {entity}",
+                scope="write",
+                body=record,
+                answers={
+                    201: ("Created.", shapes.stored(ref(name))),
+                    200: ("Updated, unchanged, or older than what is stored.", shapes.stored(ref(name))),
+                },
+            ),
+        },
+        f"{root}/bulk": {
+            "post": _operation(
+                f"Send up to {MAX_RECORDS} {entity}, all or nothing",
+                scope="write",
+                parameters=[*_query({"results": views.RESULTS}), shapes.PREFER],
+                body=bulk,
+                answers={200: ("Stored.", ref("BulkResult"))},
+            )
+        },
+        f"{root}/validate": {
+            "post": _operation(
+                f"Check {entity} without storing them",
+                scope="write",
+                body={"anyOf": [record, bulk]},
+                answers={200: ("Checked.", ref("ValidationResult"))},
+            )
+        },
+        f"{IGAMING}/schemas/{entity}": {
+            "get": _operation(
+                f"The JSON Schema of {entity}",
+                scope=None,
+                answers={200: ("JSON Schema, draft 2020-12.", {"type": "object"})},
+            )
+        },
+    }
+    if entity in (Entity.CUSTOMERS, Entity.TRANSACTIONS):
+        key = f"{name.lower()}_id"
+        paths[f"{root}/{{{key}}}"] = {
+            "get": _operation(
+                f"One of the {entity}",
+                scope="read",
+                parameters=[_path(key, {"type": "string", "minLength": 1})],
+                answers={200: ("The record.", shapes.data(ref(name)))},
+            )
+        }
+    return paths
+
+
+def _day_path() -> Json:
+    return {
+        f"{IGAMING}/activity/days/{{date}}": {
+            "put": _operation(
+                "Replace a day of activity",
+                scope="write",
+                parameters=[
+                    _path("date", {"type": "string", "format": "date"}),
+                    *_query(views.DAY_PARAMETERS),
+                ],
+                body=_array(ref("ActivityInput"), low=0),
+                answers={200: ("The day is exactly this.", ref("DayResult"))},
+            )
+        }
+    }
+
+
+def _log_paths() -> Json:
+    return {
+        "/api/v1/requests": {
+            "get": _operation(
+                "List the calls made, the latest first",
+                scope="manage",
+                parameters=_query(views.PAGING | log_views.REQUEST_FILTERS),
+                answers={200: ("A page.", shapes.envelope(ref("ApiRequest")))},
+            )
+        },
+        "/api/v1/requests/{request_id}": {
+            "get": _operation(
+                "One call, with what was refused of it",
+                scope="manage",
+                parameters=[_path("request_id", {"type": "string", "format": "uuid"})],
+                answers={200: ("The call.", shapes.data(ref("ApiRequest")))},
+            )
+        },
+        "/api/v1/quarantine": {
+            "get": _operation(
+                "List the records that lenient batches refused",
+                scope="manage",
+                parameters=_query(views.PAGING | log_views.QUARANTINE_FILTERS),
+                answers={200: ("A page.", shapes.envelope(ref("QuarantinedRecord")))},
+            )
+        },
+    }
+
+
+def _schema_path() -> Json:
+    answers = {200: ("OpenAPI 3.1.", {"type": "object"})}
+    return {"/api/schema/": {"get": _operation("This document", scope=None, answers=answers)}}
+
+
+def _operation(
+    summary: str,
+    *,
+    scope: str | None,
+    answers: dict[int, tuple[str, Json]],
+    parameters: list[Json] | None = None,
+    body: Json | None = None,
+) -> Json:
+    statuses = {*ANY, *(WITH_TOKEN if scope else ()), *(WITH_BODY if body else ())}
+    operation: Json = {
+        "summary": summary,
+        "security": [{"token": [scope]}] if scope else [],
+        "parameters": parameters or [],
+        "responses": {
+            **{
+                str(status): {
+                    "description": text,
+                    "headers": shapes.HEADERS | (shapes.RATE_HEADERS if scope else {}),
+                    "content": {"application/json": {"schema": schema}},
+                }
+                for status, (text, schema) in answers.items()
+            },
+            **{str(status): {"$ref": f"#/components/responses/Problem{status}"} for status in sorted(statuses)},
+        },
+    }
+    if body:
+        operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": body}}}
+    return operation
+
+
+def _statuses() -> list[int]:
+    return sorted({problem_type.status for problem_type in PROBLEM_TYPES.values()})
+
+
+def _problem_response(status: int) -> Json:
+    codes = [problem_type.code for problem_type in PROBLEM_TYPES.values() if problem_type.status == status]
+    narrowed = {"properties": {"status": {"const": status}, "code": {"enum": codes}}}
+    headers = shapes.HEADERS | shapes.PROBLEM_HEADERS.get(status, {})
+    return {
+        "description": f"{HTTPStatus(status).phrase}: {', '.join(codes)}.",
+        "headers": headers,
+        "content": {"application/problem+json": {"schema": {"allOf": [ref("Problem"), narrowed]}}},
+    }
+
+
+def _query(parameters: Mapping[str, Parameter]) -> list[Json]:
+    return [
+        {"name": name, "in": "query", "description": parameter.description, "schema": parameter.schema}
+        for name, parameter in parameters.items()
+    ]
+
+
+def _path(name: str, schema: Json) -> Json:
+    return {"name": name, "in": "path", "required": True, "schema": schema}
+
+
+def _array(items: Json, *, low: int) -> Json:
+    return {"type": "array", "items": items, "minItems": low, "maxItems": MAX_RECORDS}

@@ -1,0 +1,60 @@
+"""What the request log keeps of a refused body: without names and addresses of people, and not too much of it."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from entities.pipeline.report import PII_FIELDS
+
+MASK = "***"
+EXCERPT_BYTES = 200
+RECORD_LENGTH = 20_000
+_NAMES = "|".join(sorted(PII_FIELDS))
+_PII_MEMBER = re.compile(rb'("(?:%s)"\s*:\s*")((?:[^"\\]|\\.)*)' % _NAMES.encode())
+_EMAIL = re.compile(rb"[^\s\"'<>@,:;{}\[\]]+@[^\s\"'<>@,:;{}\[\]]+")
+_AROUND = 2000
+
+
+def masked_record(record: Any) -> Any:
+    """The record with its PII masked; what cannot be a record of ours for its size is cut."""
+    if isinstance(record, dict):
+        shown = {
+            name: MASK if name in PII_FIELDS and value is not None else value
+            for name, value in list(record.items())[:50]
+        }
+    else:
+        shown = record
+    if _length(shown) > RECORD_LENGTH:
+        return f"{str(shown)[:1000]}…"
+    return shown
+
+
+def _length(value: Any) -> int:
+    """About the length of its JSON."""
+    if isinstance(value, dict):
+        return sum(len(name) + _length(item) for name, item in value.items())
+    if isinstance(value, list):
+        return sum(map(_length, value))
+    return len(value) if isinstance(value, str) else 8
+
+
+def excerpt(raw: bytes, offset: int | None) -> dict[str, Any]:
+    """About 200 bytes around the fault, as text. `offset` is the fault's place in the body, in bytes, if known.
+
+    `fault` is its place in the excerpt, in characters.
+    """
+    place = min(offset or 0, len(raw))
+    window_start = max(0, place - _AROUND)
+    window = raw[window_start : place + _AROUND]
+    window = _PII_MEMBER.sub(lambda member: member[1] + b"*" * len(member[2]), window)
+    window = _EMAIL.sub(lambda address: b"*" * len(address[0]), window)
+    place -= window_start
+    start = max(0, place - EXCERPT_BYTES // 2)
+    while start < place and window[start] & 0xC0 == 0x80:  # not in the middle of a character
+        start += 1
+    return {
+        "excerpt": window[start : start + EXCERPT_BYTES].decode("utf-8", "replace"),
+        "offset": offset,
+        "fault": len(window[start:place].decode("utf-8", "replace")),
+    }

@@ -1,0 +1,198 @@
+"""The log of calls: noted in memory while the caller waits, written in batches by one thread a process.
+
+A call is never delayed or failed by its log: the queue is bounded, what does not fit or cannot be written is dropped
+and counted in the server's own log. At most half a second of it is lost with a killed process.
+"""
+
+from __future__ import annotations
+
+import atexit
+import datetime as dt
+import logging
+import threading
+from collections import deque
+from typing import Any
+
+from django.db import connection
+from django.http import HttpRequest, HttpResponse
+from psycopg2.extras import execute_values
+
+from entities.pipeline import InvalidJson, RecordError, Report
+from integrations.partitions import ensure_partitions
+from integrations.payloads import MASK, excerpt, masked_record
+from track360 import exact_json
+from track360.problems import Problem
+from track360.proxy import client_ip
+
+logger = logging.getLogger(__name__)
+
+WRITE_EVERY_SECONDS = 0.5
+ROWS_A_STATEMENT = 500
+QUEUED_ROWS = 20_000
+QUEUED_BYTES = 32 * 2**20
+KEPT_RECORDS = 100
+PATH_LENGTH = 1000
+
+COLUMNS = (
+    "id", "at", "environment_id", "client_id", "token_last_four", "method", "path", "query", "entity", "status",
+    "duration_ms", "request_bytes", "ip", "user_agent", "received", "created", "updated", "unchanged", "stale",
+    "rejected", "error_code", "error_summary", "detail",
+)  # fmt: skip
+INSERT = f"INSERT INTO integrations_apirequest ({', '.join(COLUMNS)}) VALUES %s ON CONFLICT DO NOTHING"
+
+Row = tuple[Any, ...]
+
+
+class Queue:
+    """The rows that wait, and the thread that writes them. Each process has one; the thread starts after the fork."""
+
+    def __init__(self) -> None:
+        self.rows: deque[Row] = deque()
+        self.bytes = 0
+        self.dropped = 0
+        self.wake = threading.Event()
+        self.lock = threading.Lock()
+        self.thread: threading.Thread | None = None
+        self.ensured: dt.date | None = None
+
+    def put(self, row: Row) -> None:
+        size = len(row[-1] or "") + 500
+        if len(self.rows) >= QUEUED_ROWS or self.bytes + size > QUEUED_BYTES:
+            self.dropped += 1
+        else:
+            self.bytes += size
+            self.rows.append(row)
+        if self.thread is None or not self.thread.is_alive():
+            self.start()
+
+    def start(self) -> None:
+        with self.lock:
+            if self.thread is None or not self.thread.is_alive():
+                self.thread = threading.Thread(target=self.run, name="request-log", daemon=True)
+                self.thread.start()
+
+    def run(self) -> None:
+        while not self.wake.wait(WRITE_EVERY_SECONDS):
+            if self.rows or self.dropped:
+                self.flush()
+
+    def flush(self) -> None:
+        """Write what waits. Never raises: what cannot be written is dropped and counted."""
+        with self.lock:
+            rows = [self.rows.popleft() for _ in range(len(self.rows))]
+            self.bytes = 0
+            try:
+                if rows:
+                    connection.close_if_unusable_or_obsolete()
+                    self.write(rows)
+            except Exception as error:
+                self.dropped += len(rows)
+                logger.warning("The request log cannot be written: %s", str(error).strip())
+            if self.dropped:
+                logger.error("%s calls are missing from the request log", self.dropped)
+                self.dropped = 0
+
+    def write(self, rows: list[Row]) -> None:
+        today = dt.datetime.now(dt.UTC).date()
+        if self.ensured != today:
+            ensure_partitions(today)
+            self.ensured = today
+        with connection.cursor() as cursor:
+            execute_values(cursor.cursor, INSERT, rows, page_size=ROWS_A_STATEMENT)
+
+
+queue = Queue()
+flush = queue.flush
+atexit.register(flush)
+
+
+def note(request: HttpRequest, response: HttpResponse, *, path: str, seconds: float) -> None:
+    """Put one call into the queue; takes well under a millisecond and never raises."""
+    try:
+        queue.put(_row(request, response, path=path, seconds=seconds))
+    except Exception:
+        logger.exception("A call could not be noted for the request log")
+
+
+def _row(request: Any, response: Any, *, path: str, seconds: float) -> Row:
+    caller = getattr(request, "caller", None)
+    problem: Problem | None = getattr(response, "problem", None)
+    report: Report | None = getattr(request, "report", None)
+    counts = report.counts() if report else {}
+    return (
+        str(request.request_id),
+        dt.datetime.now(dt.UTC) - dt.timedelta(seconds=seconds),
+        caller and caller.environment.pk,
+        caller.client_identifier if caller else "",
+        caller.token_last_four if caller else "",
+        request.method[:10],
+        _storable(path),
+        _storable(request.META.get("QUERY_STRING", "")),
+        getattr(request, "entity", ""),
+        response.status_code,
+        round(seconds * 1000),
+        _length(request),
+        client_ip(request),
+        _storable(request.headers.get("User-Agent", "")),
+        *(counts.get(name) for name in ("received", "created", "updated", "unchanged", "stale", "rejected")),
+        problem.type.code if problem else "",
+        _storable(_summary(problem, report)),
+        _detail(request, problem, report),
+    )
+
+
+def _storable(text: str) -> str:
+    """Text as PostgreSQL holds it: no NUL, no broken characters, not endless."""
+    return text[:PATH_LENGTH].replace("\x00", "\ufffd").encode("utf-8", "replace").decode()
+
+
+def _length(request: HttpRequest) -> int:
+    declared = request.META.get("CONTENT_LENGTH") or "0"
+    return min(int(declared), 2**62) if declared.isascii() and declared.isdigit() else 0
+
+
+def _summary(problem: Problem | None, report: Report | None) -> str:
+    """One sentence: what was refused, and the first reason."""
+    if report is None or not report.errors:
+        return problem.detail if problem else ""
+    first = report.errors[0]
+    if first.index is None and not first.pointer:
+        return f"{first.message[:1].upper()}{first.message[1:]}."
+    count = len(report.bad_indexes())
+    of = "The record was refused" if first.index is None else f"{count:,} of {report.received:,} records refused"
+    others = len(report.errors) - 1
+    more = f", and {others:,} more error{'s' * (others > 1)}" if others else ""
+    reason = first.message if first.code == "required" else f"{first.field or 'it'} {first.message}"
+    return f"{of}: {reason}{more}."
+
+
+def _detail(request: Any, problem: Problem | None, report: Report | None) -> str | None:
+    """What was refused, as the JSON text that the column holds."""
+    if report is not None and report.errors:
+        return exact_json.dumps({"records": refused_records(request.refused_body, report.errors)})
+    cause = problem and problem.__cause__
+    if isinstance(cause, InvalidJson):
+        return exact_json.dumps(excerpt(request.raw_body, cause.offset))
+    return None
+
+
+def refused_records(body: Any, errors: list[RecordError]) -> list[dict[str, Any]]:
+    """The first 100 refused records, masked, each with its errors; of a body of the wrong shape the errors alone."""
+    found: dict[int | None, dict[str, Any]] = {}
+    for error in errors:
+        entry = found.get(error.index)
+        if entry is None:
+            if len(found) == KEPT_RECORDS:
+                continue
+            record = _record_at(body, error)
+            entry = found[error.index] = {"index": error.index, "record": record, "errors": []}
+        if error.code == "additional_property" and isinstance(entry["record"], dict):
+            entry["record"][error.field] = MASK  # what we do not know may be anything
+        entry["errors"].append(error.as_dict())
+    return list(found.values())
+
+
+def _record_at(body: Any, error: RecordError) -> Any:
+    if error.index is not None:
+        return masked_record(body[error.index])
+    return masked_record(body) if error.pointer else None
