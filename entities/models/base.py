@@ -26,7 +26,10 @@ class Source(models.TextChoices):
 
 
 class JsonTextField(models.TextField):
-    """JSON kept as text: unlike jsonb it holds a NUL escape and every digit, so that refused data is kept as sent."""
+    """JSON kept as text: unlike jsonb it holds a NUL escape and every digit, so that refused data is kept as sent.
+
+    None is SQL's NULL where the column has it, and else JSON's null: a record that was sent as null.
+    """
 
     def from_db_value(self, value: str | None, expression: Any, connection: Any) -> Any:
         return None if value is None else exact_json.loads(value)
@@ -35,7 +38,7 @@ class JsonTextField(models.TextField):
         return exact_json.loads(value) if isinstance(value, str) else value
 
     def get_prep_value(self, value: Any) -> str | None:
-        return None if value is None else exact_json.dumps(value)
+        return None if value is None and self.null else exact_json.dumps(value)
 
 
 class Record(models.Model):
