@@ -29,6 +29,8 @@ class Activity(Record):
     ggr_source = models.CharField(max_length=8, choices=GgrSource, null=True)
     ngr = models.DecimalField(max_digits=18, decimal_places=2, null=True)
 
+    customer_number: int | None = None  # internal id of the customer, found by portal_lists
+
     class Meta:
         verbose_name_plural = "activity"
         constraints = [

@@ -35,6 +35,7 @@ class Transaction(Record):
     fx_rate_date = models.DateField(null=True)
 
     canonical_status: str | None = None  # found by the selectors
+    customer_number: int | None = None  # internal id of the customer, found by portal_lists
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["environment", "transaction_id"], name="transaction_key")]

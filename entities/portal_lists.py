@@ -1,0 +1,96 @@
+"""The portal's lists of records: the filters and the order of the API's lists, read from the newest record down."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import QuerySet
+
+from entities.listings import LISTINGS, Filters
+from entities.models import Activity, Customer, Entity, Record, Transaction
+from entities.paging import PER_PAGE, Page, Position, keyset_page
+from entities.selectors import total_of, with_canonical
+from track360.models import Environment
+
+# The partner's own id: the search box of the list. Activity has none; there the customer is a filter.
+ID_COLUMNS = {Entity.CUSTOMERS: "customer_id", Entity.TRANSACTIONS: "transaction_id"}
+
+
+@dataclass(frozen=True)
+class RecordPage:
+    page: Page[Record]
+    total: int
+    total_capped: bool
+
+
+def newest_records(
+    environment: Environment,
+    entity: Entity,
+    *,
+    filters: Filters | None = None,
+    record_id: str = "",
+    before: str = "",
+    after: str = "",
+) -> RecordPage:
+    """A page of the records of an entity, newest first (with a date filter: by that date), with canonical statuses.
+
+    `filters` as for `selectors.records_for`; `record_id` is the partner's id, compared exactly.
+    """
+    listing = LISTINGS[entity]
+    filters = filters or {}
+    columns = listing.order(filters)
+    conditions, values = listing.conditions(filters, row="t")
+    if record_id:
+        conditions += f" AND t.{ID_COLUMNS[entity]} = %s"
+        values = [*values, record_id]
+
+    def fetch(position: Position | None, upwards: bool) -> list[Record]:
+        names = ", ".join(f"t.{column}" for column in columns)
+        direction, operator = ("ASC", ">") if upwards else ("DESC", "<")
+        beyond = f" AND ({names}) {operator} ({', '.join(['%s'] * len(columns))})" if position else ""
+        order = ", ".join(f"t.{column} {direction}" for column in columns)
+        return list(
+            listing.model._default_manager.raw(
+                f"SELECT t.* FROM {listing.table} t WHERE t.environment_id = %s{conditions}{beyond}"
+                f" ORDER BY {order} LIMIT %s",
+                [environment.pk, *values, *(position or ()), PER_PAGE + 1],
+            )
+        )
+
+    page = keyset_page(fetch, model=listing.model, columns=columns, before=before, after=after)
+    with_canonical(environment, page.rows)
+    if record_id:
+        return RecordPage(page, total=len(page.rows), total_capped=False)
+    return RecordPage(page, *total_of(environment, entity, filters=filters))
+
+
+def newest_of_customer(environment: Environment, entity: Entity, *, customer_id: str, limit: int) -> list[Record]:
+    """The newest transactions or activity of a customer."""
+    records: QuerySet[Any] = LISTINGS[entity].model._default_manager.filter(environment=environment)
+    return with_canonical(environment, records.filter(customer_id=customer_id).order_by("-id")[:limit])
+
+
+def record_by_number(environment: Environment, entity: Entity, number: int) -> Record | None:
+    """The record with this internal id, if it is in this environment: what page addresses are made of."""
+    records = LISTINGS[entity].model._default_manager.filter(environment=environment, pk=number)
+    found = with_canonical(environment, records)
+    return found[0] if found else None
+
+
+def link_customers(environment: Environment, records: Iterable[Record]) -> None:
+    """Set `customer_number`, the internal id of the customer, on transactions and activity: links are made of it."""
+    linked = [record for record in records if isinstance(record, Transaction | Activity)]
+    customers = Customer.objects.filter(
+        environment=environment, customer_id__in={record.customer_id for record in linked}
+    )
+    numbers = dict(customers.values_list("customer_id", "id"))
+    for record in linked:
+        record.customer_number = numbers.get(record.customer_id)
+
+
+def newest_customer_id(environment: Environment) -> str:
+    """The partner's id of the customer that came last; empty where there is none."""
+    newest = Customer.objects.filter(environment=environment).order_by("-id").values_list("customer_id", flat=True)
+    return newest.first() or ""
