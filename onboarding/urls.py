@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
-from django.urls import URLPattern, URLResolver
+from django.urls import URLPattern, URLResolver, path
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from onboarding import views
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("partners/", views.partner_list, name="partner-list"),
+    path("p/<slug:partner_slug>/<slug:environment_kind>/", views.overview, name="overview"),
+]

@@ -1,0 +1,122 @@
+"""What came in and when, read from the batches: the pictures and figures never touch the records."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import Case, F, IntegerField, OuterRef, Subquery, Sum, Value, When
+from django.db.models.functions import TruncHour
+
+from entities.models import Batch, Entity, RecordCounter
+from track360.models import Environment, Partner
+
+HOUR = dt.timedelta(hours=1)
+
+# A refused batch stored nothing, whatever it received.
+STORED = Case(
+    When(refused=True, then=Value(0)),
+    default=F("received") - F("rejected"),
+    output_field=IntegerField(),
+)
+SUMS = {
+    "sum_records": Sum(STORED),
+    "sum_refused": Sum("rejected"),
+    "sum_created": Sum("created"),
+    "sum_late": Sum("late"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """What batches brought in a time: records taken in (new, changed or the same), created, late ones, refused ones."""
+
+    records: int = 0
+    refused: int = 0
+    created: int = 0
+    late: int = 0
+
+    def __add__(self, other: Traffic) -> Traffic:
+        return Traffic(
+            self.records + other.records,
+            self.refused + other.refused,
+            self.created + other.created,
+            self.late + other.late,
+        )
+
+    @property
+    def received(self) -> int:
+        return self.records + self.refused
+
+
+@dataclass(frozen=True, slots=True)
+class Hour:
+    start: dt.datetime
+    traffic: Traffic
+
+
+def hours_for(environment: Environment, *, hours: int, now: dt.datetime) -> list[Hour]:
+    """The last `hours` hours, oldest first, the one under way included; hours without a batch are there with zeros."""
+    first = now.replace(minute=0, second=0, microsecond=0) - (hours - 1) * HOUR
+    found = {
+        row["hour"]: _traffic(row)
+        for row in Batch.objects.filter(environment=environment, started_at__gte=first)
+        .exclude(door=Batch.Door.SAMPLE)
+        .annotate(hour=TruncHour("started_at", tzinfo=dt.UTC))
+        .values("hour")
+        .annotate(**SUMS)
+    }
+    starts = (first + step * HOUR for step in range(hours))
+    return [Hour(start, found.get(start, Traffic())) for start in starts]
+
+
+def traffic_over(hours: Iterable[Hour]) -> Traffic:
+    return sum((hour.traffic for hour in hours), Traffic())
+
+
+def totals_for(environment: Environment) -> dict[str, int]:
+    """Entity -> number of records, from the counters; every entity is there."""
+    counted = dict(
+        RecordCounter.objects.filter(environment=environment)
+        .values("entity")
+        .annotate(total=Sum("count"))
+        .values_list("entity", "total")
+    )
+    return {entity.value: counted.get(entity.value, 0) for entity in Entity}
+
+
+def totals_by_environment(partners: Iterable[Partner]) -> dict[int, int]:
+    """Environment id -> number of records of all entities, for the environments of `partners`."""
+    return dict(
+        RecordCounter.objects.filter(environment__partner__in=list(partners))
+        .values("environment_id")
+        .annotate(total=Sum("count"))
+        .values_list("environment_id", "total")
+    )
+
+
+def traffic_by_environment(partners: Iterable[Partner], *, since: dt.datetime) -> dict[int, Traffic]:
+    """Environment id -> what came in since then; environments without a batch are left out."""
+    rows = (
+        Batch.objects.filter(environment__partner__in=list(partners), started_at__gte=since)
+        .exclude(door=Batch.Door.SAMPLE)
+        .values("environment_id")
+        .annotate(**SUMS)
+    )
+    return {row["environment_id"]: _traffic(row) for row in rows}
+
+
+def environments_with_last_batch(partners: Iterable[Partner]) -> list[tuple[Environment, dt.datetime | None]]:
+    """The environments of `partners`, sandbox first, each with the time of its newest batch."""
+    newest = Batch.objects.filter(environment=OuterRef("pk")).order_by("-started_at").values("started_at")[:1]
+    environments = Environment.objects.filter(partner__in=list(partners)).order_by("-kind")
+    return [
+        (environment, environment.last_batch_at)
+        for environment in environments.annotate(last_batch_at=Subquery(newest))
+    ]
+
+
+def _traffic(row: Any) -> Traffic:
+    return Traffic(row["sum_records"], row["sum_refused"], row["sum_created"], row["sum_late"])

@@ -1,0 +1,114 @@
+"""Start pages: a partner's overview, and the staff's list of partners."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.http import HttpRequest, HttpResponse
+from django.urls import NoReverseMatch, reverse
+from django.utils import timezone
+
+from entities.addresses import portal_url
+from entities.models import Entity
+from onboarding.attention import SHOWN, Level, PartnerRow, partner_rows
+from onboarding.next_step import NextStep
+from onboarding.overview import Overview, overview_of
+from track360.access import portal_view, staff_view
+from track360.charts import HourCount, bars_per_hour
+from track360.htmx import PortalRequest, render_page
+from track360.templatetags.ui import number, percent
+
+LIST_PAGES = {
+    Entity.CUSTOMERS: "customer-list",
+    Entity.TRANSACTIONS: "transaction-list",
+    Entity.ACTIVITY: "activity-list",
+}
+# What a rehearsal allows (contract, section 7, step 6): 95 % within the freshness target.
+ON_TIME_ALLOWS = 0.05
+SPANS = {"24h": (24, "24 hours"), "7d": (7 * 24, "7 days")}
+
+
+@portal_view()
+def overview(request: PortalRequest) -> HttpResponse:
+    span = request.GET.get("span", "")
+    hours, words = SPANS.get(span) or SPANS["24h"]
+    shown = overview_of(request.environment, role=request.role, hours=hours, now=timezone.now())
+    counts = [HourCount(hour.start, hour.traffic.records, hour.traffic.refused) for hour in shown.hours]
+    context = {
+        "overview": shown,
+        "next_url": _next_url(request, shown.step),
+        "chart": bars_per_hour(counts, title=f"Records per hour, last {words}"),
+        "spans": [(label, f"?span={name}", label == words) for name, (_, label) in SPANS.items()],
+        "tiles": _tiles(request, shown),
+    }
+    return render_page(request, "onboarding/overview.html", context, fragment="traffic")
+
+
+def _next_url(request: PortalRequest, step: NextStep) -> str:
+    if not step.url_name:
+        return ""
+    place = {"partner_slug": request.partner.slug, "environment_kind": request.environment.kind}
+    try:
+        return reverse(step.url_name, kwargs={**place, **step.extra}) + step.query
+    except NoReverseMatch:  # a page that this installation does not have gives no link
+        return ""
+
+
+@dataclass(frozen=True)
+class Tile:
+    """What `components/stat.html` takes."""
+
+    label: str
+    value: str
+    hint: str = ""
+    tone: str = ""
+    href: str = ""
+    icon: str = ""
+
+
+def _tiles(request: PortalRequest, shown: Overview) -> list[Tile]:
+    day = shown.day
+    totals = [
+        Tile(
+            label=entity.label,
+            value=number(shown.totals[entity]),
+            hint="in all",
+            href=portal_url(request, page),
+            icon=entity.value,
+        )
+        for entity, page in LIST_PAGES.items()
+    ]
+    return [
+        *totals,
+        Tile("Records in 24 hours", number(day.records), "new, changed or the same"),
+        Tile(
+            "Refused in 24 hours",
+            percent(day.refused, day.received),
+            f"{day.refused:,} of {day.received:,}",
+            tone="danger" if day.refused else "",
+        ),
+        Tile(
+            "Late in 24 hours",
+            percent(day.late, day.created),
+            f"{day.late:,} of {day.created:,} new",
+            tone="warning" if day.late > ON_TIME_ALLOWS * day.created else "",
+        ),
+    ]
+
+
+@staff_view
+def partner_list(request: HttpRequest) -> HttpResponse:
+    search = request.GET.get("q", "").replace("\x00", "").strip()[:200]
+    rows = partner_rows(request.user, search=search, now=timezone.now())  # type: ignore[arg-type]
+    context = {"rows": rows, "search": search, "state": _partners_state(rows, search), "is_cut": len(rows) == SHOWN}
+    return render_page(request, "onboarding/partner_list.html", context, fragment="partners")
+
+
+def _partners_state(rows: list[PartnerRow], search: str) -> str:
+    if search:
+        return f"{len(rows)} {'partner matches' if len(rows) == 1 else 'partners match'} “{search}”."
+    waiting = [row for row in rows if row.level > Level.NOT_STARTED]
+    if not waiting:
+        return f"{len(rows)} partners, nobody needs you."
+    verb = "needs" if len(waiting) == 1 else "need"
+    return f"{len(waiting)} of {len(rows)} partners {verb} attention. Next: {waiting[0].partner.name}."

@@ -1,0 +1,194 @@
+"""The overview: how things stand, what to do next, and what is wrong."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from entities.batch_selectors import Traffic, hours_for
+from entities.models import Batch, Entity
+from onboarding.next_step import Facts, next_step
+from tests.factories import (
+    AffiliateFactory,
+    ApiRequestFactory,
+    BatchFactory,
+    ClientFactory,
+    ClientSecretFactory,
+    CustomerFactory,
+    QuarantinedRecordFactory,
+    RecordCounterFactory,
+    SeenStatusFactory,
+    StatusMappingFactory,
+)
+from track360.models import Environment, Partner
+
+NOW = dt.datetime(2026, 3, 15, 12, 30, tzinfo=dt.UTC)
+PRODUCTION = Environment(kind="production", partner=Partner(slug="p", name="P"))
+SANDBOX = Environment(kind="sandbox", partner=Partner(slug="p", name="P"))
+SUSPENDED = Environment(kind="sandbox", partner=Partner(slug="p", name="P", status="suspended"))
+CUSTOMERS = {"customers": 7, "transactions": 0, "activity": 0}
+SETTLED = {
+    "environment": SANDBOX,
+    "role": "developer",
+    "client_id": "abc",
+    "token_fetched": True,
+    "totals": CUSTOMERS,
+    "unmapped": [],
+    "day": Traffic(records=1200, refused=0),
+    "last_refused_request": None,
+}
+
+
+def overview(client: Client, kind: str = "sandbox", query: str = "", **headers: str) -> str:
+    response = client.get(reverse("overview", args=["aurora-casino", kind]) + query, headers=headers)
+    assert response.status_code == 200
+    return response.content.decode()
+
+
+@pytest.mark.parametrize(
+    ("facts", "kind", "says", "url_name"),
+    [
+        ({"environment": SUSPENDED}, "suspended", "every call gets 401", ""),
+        ({"client_id": None}, "no_client", "Next: create them", "client-new"),
+        ({"client_id": None, "role": "viewer"}, "no_client", "owner or developer", ""),
+        ({"client_id": None, "environment": PRODUCTION}, "no_client", "finish the sandbox", "overview"),
+        ({"token_fetched": False}, "token", "Next: fetch one", ""),
+        ({"totals": {**CUSTOMERS, "customers": 0}}, "customers", "send the first one", ""),
+        ({"day": Traffic(records=90, refused=10)}, "refusals", "10 of 100 records were refused", "quarantine-list"),
+        ({"last_refused_request": "id"}, "refusals", "look at the newest one", "request-detail"),
+        ({}, "well", "All well: 1,200 records", ""),
+        ({"day": Traffic()}, "quiet", "nothing came", ""),
+    ],
+)
+def test_the_first_open_question_is_the_next_step(facts: dict, kind: str, says: str, url_name: str):
+    step = next_step(Facts(**{**SETTLED, **facts}))
+    assert (step.kind, step.url_name) == (kind, url_name)
+    assert says in step.sentence
+
+
+def test_values_without_a_meaning_come_before_refusals(developer: Client, sandbox: Environment):
+    client = ClientFactory(environment=sandbox)
+    ClientSecretFactory(client=client, last_used_at=timezone.now())
+    RecordCounterFactory(environment=sandbox, count=5)
+    SeenStatusFactory(environment=sandbox, raw_value="half & half")
+    BatchFactory(environment=sandbox, rejected=1)
+    html = overview(developer)
+    assert "1 status value has no meaning yet" in html
+    assert "kyc_status_id=half+%26+half" in html
+
+
+def test_a_mapped_value_is_no_question_and_a_declared_one_still_is(developer: Client, sandbox: Environment):
+    StatusMappingFactory(partner=sandbox.partner, raw_value="yes", canonical_value="approved")
+    StatusMappingFactory(partner=sandbox.partner, raw_value="maybe", canonical_value=None)
+    for value in ("yes", "maybe"):
+        SeenStatusFactory(environment=sandbox, raw_value=value)
+    html = overview(developer)
+    assert "Status values without a meaning" in html
+    assert ">maybe<" in html
+    assert ">yes<" not in html
+
+
+def test_a_new_client_gets_the_call_that_fetches_a_token_with_its_own_id(developer: Client, sandbox: Environment):
+    client = ClientFactory(environment=sandbox, revoked_at=timezone.now())
+    live = ClientFactory(environment=sandbox)
+    html = overview(developer)
+    assert f"client_id={live.client_id}" in html
+    assert client.client_id not in html
+    assert "YOUR_CLIENT_SECRET" in html
+
+
+def test_once_a_token_was_fetched_the_call_sends_a_customer(developer: Client, sandbox: Environment):
+    used = ClientFactory(environment=sandbox)
+    ClientSecretFactory(client=used, last_used_at=timezone.now())
+    ClientFactory(environment=sandbox)  # newer, not in use
+    html = overview(developer)
+    assert f"client_id={used.client_id}" in html
+    assert "/api/v1/igaming/customers" in html
+
+
+def test_tiles_show_totals_and_the_last_24_hours(developer: Client, sandbox: Environment):
+    for slot in range(3):
+        RecordCounterFactory(environment=sandbox, slot=slot, count=1_000_000)
+    BatchFactory(environment=sandbox, received=990, created=800, late=200, rejected=0)
+    BatchFactory(environment=sandbox, received=1000, created=0, rejected=10, refused=True)
+    BatchFactory(environment=sandbox, received=7777, started_at=timezone.now() - dt.timedelta(hours=25))
+    html = overview(developer)
+    assert "3,000,000" in html
+    assert "10 of 1,000" in html  # refused, of what was taken in or refused
+    assert "200 of 800 new" in html
+    assert "7,777" not in html
+
+
+def test_hours_hold_what_was_stored_and_what_was_refused(sandbox: Environment, production: Environment):
+    at = NOW - dt.timedelta(hours=2)
+    BatchFactory(environment=sandbox, started_at=at, received=100, rejected=4, created=96, late=5)
+    BatchFactory(environment=sandbox, started_at=at, received=50, rejected=1, refused=True, created=0)
+    BatchFactory(environment=sandbox, started_at=at, door=Batch.Door.SAMPLE, received=9)
+    BatchFactory(environment=production, started_at=at, received=9)
+    BatchFactory(environment=sandbox, started_at=NOW - dt.timedelta(hours=24), received=9)
+
+    hours = hours_for(sandbox, hours=24, now=NOW)
+
+    assert len(hours) == 24
+    assert [hour.start.hour for hour in hours] == [*range(13, 24), *range(13)]
+    assert hours[-3].traffic == Traffic(records=96, refused=5, created=96, late=5)
+    assert all(hour.traffic == Traffic() for hour in hours if hour is not hours[-3])
+
+
+def test_the_picture_has_a_title_a_table_and_two_spans(developer: Client, sandbox: Environment):
+    BatchFactory(environment=sandbox, received=1234)
+    day, week = overview(developer), overview(developer, query="?span=7d")
+    assert "<title" in day
+    assert "Records per hour, last 24 hours" in day
+    assert day.count('scope="row"') == 24
+    assert week.count('scope="row"') == 168
+    assert "Records per hour, last 24 hours" in overview(developer, query="?span=9000d")
+
+
+def test_problems_lead_to_their_pages(developer: Client, sandbox: Environment):
+    ApiRequestFactory(environment=sandbox, status=422, error_summary="3 errors in 2 records")
+    ApiRequestFactory(environment=sandbox, status=200, error_summary="must not show")
+    ApiRequestFactory(environment=sandbox, status=400, at=timezone.now() - dt.timedelta(hours=25), error_summary="old")
+    QuarantinedRecordFactory.create_batch(3, environment=sandbox)
+    html = overview(developer)
+    assert "3 errors in 2 records" in html
+    assert "must not show" not in html
+    assert ">old<" not in html
+    assert "?entity=customers&amp;code=country#records" in html
+
+
+def test_unknown_affiliates_are_named_once_some_are_registered(developer: Client, sandbox: Environment):
+    for affiliate in ("aff_204", "aff/9 &", "aff_204", "aff_1"):
+        CustomerFactory(environment=sandbox, affiliate_id=affiliate)
+    assert "Affiliates not registered" not in overview(developer)
+
+    AffiliateFactory(partner=sandbox.partner, affiliate_id="aff_204")
+    html = overview(developer)
+    assert "Affiliates not registered" in html
+    assert re.search(r"affiliate_id=aff%2F9%20%26", html)
+    assert ">aff_1</a>" in html
+    assert ">aff_204</a>" not in html
+
+
+def test_an_environment_without_anything_has_a_picture_too(developer: Client, production: Environment):
+    html = overview(developer, kind="production")
+    assert "Production is not open yet" in html
+    assert "Nothing arrived" in html
+    assert 'data-environment="production"' in html
+
+
+def test_htmx_gets_the_picture_alone(developer: Client, sandbox: Environment):
+    fragment = overview(developer, query="?span=7d", **{"HX-Request": "true"})
+    assert fragment.lstrip().startswith('<div id="traffic">')
+    assert "<html" not in fragment
+
+
+def test_every_entity_has_its_tile(developer: Client, sandbox: Environment):
+    html = overview(developer)
+    for entity in Entity:
+        assert f"/p/aurora-casino/sandbox/{entity.value}/" in html
