@@ -9,11 +9,13 @@ from track360 import views
 from track360.styleguide import styleguide
 
 urlpatterns = [
+    path("", views.home, name="home"),
     path("admin/", admin.site.urls),
     path("accounts/", include("allauth.account.urls")),
     path("accounts/2fa/", include("allauth.mfa.urls")),
     path("theme/", views.set_theme, name="theme"),
     path("styleguide/", styleguide, name="styleguide"),
+    path("p/<slug:partner_slug>/<slug:environment_kind>/team/", views.team, name="team"),
     path("", include("entities.urls")),
     path("", include("integrations.urls")),
     path("", include("onboarding.urls")),
