@@ -1,0 +1,106 @@
+"""How many queries a page takes: few, and as many for 3 rows as for 60."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from entities.models import Entity, RecordChange
+from entities.pipeline import ingest
+from tests.factories import (
+    ActivityFactory,
+    AffiliateFactory,
+    ApiRequestFactory,
+    BatchFactory,
+    ClientFactory,
+    ClientSecretFactory,
+    CustomerFactory,
+    MembershipFactory,
+    PartnerFactory,
+    QuarantinedRecordFactory,
+    RecordCounterFactory,
+    SeenStatusFactory,
+    TransactionFactory,
+)
+from track360.models import Environment
+
+MOST = 12
+# Page -> queries of a member, whose role is one of them.
+COUNTS = {
+    "": 12,
+    "customers/": 9,
+    "transactions/": 10,
+    "activity/": 9,
+    "customers/{customer}/": 12,
+    "transactions/{transaction}/": 10,
+    "activity/{activity}/": 9,
+    "quarantine/": 7,
+    "quarantine/{quarantined}/": 7,
+    "team/": 6,
+}
+
+
+def fill(sandbox: Environment, number: int) -> None:
+    """`number` rows of everything, and a customer with as many changes."""
+    record = {"customer_id": "cst_changed", "signup_date": "2026-03-12T09:15:00Z", "affiliate_id": "aff_1"}
+    for turn in range(number):
+        CustomerFactory(environment=sandbox, affiliate_id=f"aff_{turn}")
+        TransactionFactory(environment=sandbox, customer_id="cst_changed")
+        ActivityFactory(environment=sandbox, customer_id="cst_changed")
+        QuarantinedRecordFactory(environment=sandbox, field=f"field_{turn}")
+        BatchFactory(environment=sandbox)
+        ApiRequestFactory(environment=sandbox, status=422)
+        SeenStatusFactory(environment=sandbox, raw_value=f"value {turn} of {number}")
+        MembershipFactory(partner=sandbox.partner)
+        ingest(sandbox, Entity.CUSTOMERS, {**record, "click_id": f"{turn} of {number}"})
+    for entity in ("transactions", "activity"):
+        RecordCounterFactory(environment=sandbox, entity=entity, slot=number % 16)
+    AffiliateFactory(partner=sandbox.partner, affiliate_id=f"registered {number}")
+    ClientSecretFactory(client=ClientFactory(environment=sandbox), last_used_at=timezone.now())
+
+
+def queries(client: Client, address: str) -> int:
+    with CaptureQueriesContext(connection) as captured:
+        assert client.get(address).status_code == 200
+    return len(captured)
+
+
+@pytest.fixture
+def measure(developer: Client, sandbox: Environment) -> Callable[[], dict[str, int]]:
+    def measured() -> dict[str, int]:
+        numbers = {
+            "customer": RecordChange.objects.filter(environment=sandbox)[0].record_id,
+            "transaction": TransactionFactory(environment=sandbox, customer_id="cst_changed").pk,
+            "activity": ActivityFactory(environment=sandbox).pk,
+            "quarantined": QuarantinedRecordFactory(environment=sandbox).pk,
+        }
+        return {page: queries(developer, f"/p/aurora-casino/sandbox/{page.format(**numbers)}") for page in COUNTS}
+
+    return measured
+
+
+def test_every_page_takes_as_many_queries_for_many_rows_as_for_few(
+    measure: Callable[[], dict[str, int]], sandbox: Environment
+):
+    fill(sandbox, 3)
+    few = measure()
+    fill(sandbox, 60)
+    assert measure() == few == COUNTS
+    assert max(COUNTS.values()) <= MOST
+
+
+def test_the_list_of_partners_takes_as_many_queries_for_many_as_for_few(staff: Client):
+    def partners(number: int) -> int:
+        for _ in range(number):
+            partner = PartnerFactory()
+            for environment in partner.environments.all():
+                BatchFactory(environment=environment)
+                SeenStatusFactory(environment=environment)
+        return queries(staff, "/partners/")
+
+    assert partners(2) == partners(20) == 7
