@@ -60,9 +60,9 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    "track360.health.middleware",
     "track360.proxy.TrustedProxyMiddleware",
     "integrations.api.middleware.ApiMiddleware",
+    "track360.health.middleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "track360.csp.PolicyMiddleware",

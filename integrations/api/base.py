@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from django.http import HttpRequest, HttpResponse
 from rest_framework.request import Request
@@ -55,7 +55,7 @@ class ApiView(APIView):
         """Find the caller, and count the call. Raises Problem."""
         if self.authentication_classes:
             self.perform_authentication(request)
-            self.rate_headers = throttle.check(request.auth).headers()
+            self.rate_headers = throttle.check(self.caller(request)).headers()
 
     def refusal(self, request: HttpRequest) -> Problem | None:
         """What is wrong with the call whoever makes it."""
@@ -81,7 +81,7 @@ class ApiView(APIView):
             response = HttpResponse(status=204, headers={"Allow": ", ".join(self.allowed_methods)})
             del response["Content-Type"]
             return response
-        return super().dispatch(request, *args, **kwargs)
+        return cast(HttpResponse, super().dispatch(request, *args, **kwargs))
 
     def perform_content_negotiation(self, request: Request, force: bool = False) -> Any:
         return None, JSON
@@ -89,14 +89,16 @@ class ApiView(APIView):
     def get_exception_handler(self) -> Any:
         return handle
 
-    def finalize_response(self, request: Any, response: Any, *args: Any, **kwargs: Any) -> HttpResponse:
+    def finalize_response(self, request: Any, response: Any, *args: Any, **kwargs: Any) -> Any:
         for name, value in getattr(self, "rate_headers", {}).items():
             response[name] = value
         return response
 
+    def caller(self, request: Request) -> Caller:
+        return cast(Caller, request.auth)
+
     def environment(self, request: Request) -> Environment:
-        caller: Caller = request.auth
-        return caller.environment
+        return self.caller(request).environment
 
     def ingest(self, request: Request, body: Any, **arguments: Any) -> Report:
         """Give the body to the pipeline, and leave for the request log what came of it."""

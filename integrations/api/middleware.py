@@ -71,7 +71,8 @@ class ApiMiddleware:
         response["Cache-Control"] = "no-store"
         if media in {JSON, PROBLEM_JSON}:
             response["X-Content-Type-Options"] = "nosniff"
-        if request.method == "HEAD":
+        if response.status_code != 204:
             response["Content-Length"] = str(len(response.content))
+        if request.method == "HEAD":
             response.content = b""
         return response

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal
-from typing import Any, cast
+from typing import Any
 
 import orjson
 
@@ -87,7 +87,7 @@ def _fx(record: Transaction) -> dict[str, Any] | None:
         return None
     return {
         "source": record.fx_source,
-        "rate": None if record.fx_rate is None else _without_zeros(cast(Decimal, record.fx_rate)),
+        "rate": None if record.fx_rate is None else _without_zeros(record.fx_rate),
         "rate_date": record.fx_rate_date,
     }
 
