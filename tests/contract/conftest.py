@@ -1,7 +1,8 @@
 """The product from outside: a real server, and partners that call it.
 
-One server lives through all these tests. What a test makes is committed, for the server to see it, and the tables are
-emptied after it; ids are not used twice, so nothing that the server keeps in mind can meet another test.
+One server lives through all these tests. What a test makes is committed, for the server to see it (so a test that
+makes rows takes `transactional_db`, by way of `partner`), and the tables are emptied after it; ids are not used twice,
+so nothing that the server keeps in mind can meet another test.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ def server(django_db_setup: None) -> Iterator[live.Server]:
 
 
 @pytest.fixture(autouse=True)
-def _stands_whatever_is_sent(transactional_db: None, server: live.Server) -> Iterator[None]:
+def _stands_whatever_is_sent(server: live.Server) -> Iterator[None]:
     before = server.crashes()
     yield
     assert server.crashes() == before, server.log.read_text()[-4000:]
@@ -63,7 +64,7 @@ class Caller:
 
 
 @pytest.fixture
-def partner() -> Partner:
+def partner(transactional_db: None) -> Partner:
     return new_partner()
 
 
