@@ -14,7 +14,7 @@ import socket
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from types import FrameType
 
@@ -108,8 +108,8 @@ def run_processes(sign_in: str) -> int:
 
 
 def ready() -> bool:
-    with suppress(OSError, http.client.HTTPException):
-        connection = http.client.HTTPConnection("127.0.0.1", env.PORT, timeout=5)
+    connection = http.client.HTTPConnection("127.0.0.1", env.PORT, timeout=5)
+    with closing(connection), suppress(OSError, http.client.HTTPException):
         connection.request("GET", "/readyz")
         return connection.getresponse().status == 200
     return False

@@ -161,6 +161,7 @@ API_CLIENT_LIMIT = 10_000  # and for one client
 REDIS_URL = env.redis_url(embedded.Valkey(VAR).url)
 CELERY_BROKER_URL = env.broker_url(REDIS_URL)
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # for ever: a worker that gives up has to be noticed
 CELERY_BROKER_TRANSPORT_OPTIONS = {
     # A task whose worker died is given out again after this long, so it must be over twice the hard time limit.
     "visibility_timeout": 900,
