@@ -16,7 +16,8 @@ import sys
 import time
 from contextlib import closing, suppress
 from pathlib import Path
-from types import FrameType
+from threading import Thread
+from typing import IO, cast
 
 import django
 from django.core.management import call_command, get_commands
@@ -81,30 +82,47 @@ def make_demo() -> str:
 
 
 def run_processes(sign_in: str) -> int:
-    """Runs honcho until it ends by itself or by a signal; its exit status."""
+    """Runs honcho until it ends by itself or by a signal; its exit status.
+
+    Honcho is kept off the terminal, whose signals and whose closing would end it before it has stopped the others.
+    """
+    environment = {
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
+        "PYTHONUNBUFFERED": "1",
+        "PORT": str(env.PORT),
+        # Honcho gives each process a port of its own: without this their links would differ.
+        "TRACK360_BASE_URL": env.base_url(),
+    }
     honcho = subprocess.Popen(
         [sys.executable, "-m", "honcho", "--env", os.devnull, "start"],
         cwd=env.BASE_DIR,
-        env=os.environ
-        | {
-            "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
-            "PYTHONUNBUFFERED": "1",
-            "PORT": str(env.PORT),
-            # Honcho gives each process a port of its own: without this their links would differ.
-            "TRACK360_BASE_URL": env.base_url(),
-        },
+        env=os.environ | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
     )
 
-    def stop(_: int, __: FrameType | None) -> None:
+    def stop(*_: object) -> None:
         honcho.send_signal(signal.SIGTERM)
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, stop)
-    while honcho.poll() is None and not ready():
-        time.sleep(0.1)
-    if honcho.poll() is None:
-        print(f"\nTrack360 is ready: {env.base_url()}\n{sign_in}\nCtrl-C stops it.\n", flush=True)
+    Thread(target=announce, args=(sign_in,), daemon=True).start()
+    for line in cast(IO[bytes], honcho.stdout):
+        show(line.decode(errors="replace"))
     return honcho.wait()
+
+
+def announce(sign_in: str) -> None:
+    while not ready():
+        time.sleep(0.1)
+    show(f"\nTrack360 is ready: {env.base_url()}\n{sign_in}\nCtrl-C stops it.\n\n")
+
+
+def show(text: str) -> None:
+    with suppress(OSError):  # the terminal may be gone
+        sys.stdout.write(text)
+        sys.stdout.flush()
 
 
 def ready() -> bool:
