@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
+
+from track360 import exact_json
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ def text_lines(text: str, *, first: int = 1, faulty: int | None = None, message:
 def _lay_out(
     value: Any, *, pointer: str = "", depth: int = 0, before: str = "", after: str = ""
 ) -> Iterator[tuple[str, str]]:
-    """Yield (pointer, line) as `json.dumps(indent=2)` would print the lines."""
+    """Yield (pointer, line) as JSON indented by 2 has them."""
     indent = "  " * depth
     if isinstance(value, dict) and value:
         opening, closing = "{", "}"
@@ -62,7 +63,7 @@ def _lay_out(
 
 
 def _dump(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, default=str)
+    return exact_json.dumps(value)
 
 
 def _escape(token: str) -> str:
