@@ -1,0 +1,138 @@
+"""The docs: open to everybody, and with the reader's own client and address once opened from a partner's pages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+
+from entities.findings import ERROR_CODES, WARNING_CODES
+from entities.models import CANONICAL_VALUES, Entity
+from integrations.models import Client
+from onboarding import docs_fields
+from track360.access import portal_view
+from track360.models import Environment
+from track360.problems import PROBLEM_TYPES
+
+PLACEHOLDER_CLIENT = "YOUR_CLIENT_ID"
+
+
+@dataclass(frozen=True)
+class Page:
+    slug: str
+    title: str
+    summary: str
+    group: str
+
+
+PAGES = (
+    Page("", "Getting started", "From credentials to your first stored records in five minutes.", "Start"),
+    Page("authentication", "Authentication", "Trade a client's secret for a token that lasts an hour.", "Start"),
+    Page("environments", "Environments", "Sandbox and production: the same API, nothing in common.", "Start"),
+    Page("pushing", "Pushing records", "One record, a thousand, a dry run, or a whole day at once.", "Send and read"),
+    Page("versions", "Which version wins", "What happens when the same record arrives again.", "Send and read"),
+    Page("reading", "Reading back", "Lists, filters, cursors, and following what changes.", "Send and read"),
+    Page("customers", "Customers", "Player accounts, and who brought them.", "Fields"),
+    Page("transactions", "Transactions", "Deposits, withdrawals, bonuses and adjustments.", "Fields"),
+    Page("activity", "Activity", "What each player did in a day, by kind of game and currency.", "Fields"),
+    Page("money-and-times", "Money and times", "How amounts, rates and clocks are treated.", "Fields"),
+    Page("errors", "Errors", "What a refusal looks like, and every code with its remedy.", "Reference"),
+    Page("warnings", "Warnings", "Stored, but worth a look.", "Reference"),
+    Page("limits", "Limits", "How much, how often, how large.", "Reference"),
+    Page("freshness", "Freshness", "How soon data should arrive, and how it is measured.", "Going live"),
+    Page("going-live", "Going live", "Eight steps that prove themselves from your data.", "Going live"),
+    Page("glossary", "Glossary", "The words of these pages.", "Going live"),
+)
+BY_SLUG = {page.slug: page for page in PAGES}
+
+
+def page(request: HttpRequest, slug: str = "") -> HttpResponse:
+    """One page of the docs. Where `portal_view` has set a partner, the examples are his."""
+    if slug not in BY_SLUG:
+        raise Http404("No such page.")
+    place = PAGES.index(BY_SLUG[slug])
+    context = {
+        "page": BY_SLUG[slug],
+        "groups": page_groups(request, current=slug),
+        "previous_page": PAGES[place - 1] if place else None,
+        "next_page": PAGES[place + 1] if place + 1 < len(PAGES) else None,
+        "swagger_url": swagger_address(request),
+        **reader(request),
+        **page_context(slug),
+    }
+    return render(request, f"docs/{slug or 'index'}.html", context)
+
+
+portal_page = portal_view()(page)
+
+
+# -- Addresses and examples ---------------------------------------------------
+
+
+def page_groups(request: HttpRequest, *, current: str) -> list[tuple[str, list[tuple[Page, str, bool]]]]:
+    """The pages in groups, each with its address and whether it is the open one."""
+    groups: dict[str, list[tuple[Page, str, bool]]] = {}
+    for entry in PAGES:
+        groups.setdefault(entry.group, []).append((entry, address(request, entry.slug), entry.slug == current))
+    return list(groups.items())
+
+
+def address(request: HttpRequest, slug: str) -> str:
+    """The page's address, inside the partner's pages where the reader is."""
+    if slug:
+        return reverse("docs-page", kwargs={"slug": slug, **_place(request)})
+    return reverse("docs", kwargs=_place(request))
+
+
+def swagger_address(request: HttpRequest) -> str:
+    return reverse("swagger", kwargs=_place(request))
+
+
+def _place(request: HttpRequest) -> dict[str, str]:
+    environment: Environment | None = getattr(request, "environment", None)
+    if environment is None:
+        return {}
+    return {"partner_slug": environment.partner.slug, "environment_kind": environment.kind}
+
+
+def reader(request: HttpRequest) -> dict[str, Any]:
+    """`base_url` and `client_id` for the examples: the newest live client of the reader's environment, if any."""
+    environment: Environment | None = getattr(request, "environment", None)
+    client = (
+        Client.objects.filter(environment=environment, revoked_at=None).order_by("-created", "-id").first()
+        if environment is not None
+        else None
+    )
+    return {
+        "base_url": settings.BASE_URL,
+        "client_id": client.client_id if client else PLACEHOLDER_CLIENT,
+        "own_client": client,
+    }
+
+
+def page_context(slug: str) -> dict[str, Any]:
+    """What the generated parts of a page are generated from: the code's own lists."""
+    samples = {entity.value: docs_fields.sample_text(entity.value) for entity in Entity}
+    context: dict[str, Any] = {"samples": samples}
+    if slug in docs_fields.NOTES:
+        context |= {
+            "entity": slug,
+            "fields": docs_fields.fields(slug),
+            "natural_key": docs_fields.KEYS[slug],
+            "sample": samples[slug],
+            "canonical": [(field.value, values) for field, values in _canonical_values(slug)],
+        }
+    if slug == "errors":
+        context |= {"problem_types": PROBLEM_TYPES.values(), "error_codes": ERROR_CODES.values()}
+    if slug == "warnings":
+        context |= {"warning_codes": WARNING_CODES.values()}
+    return context
+
+
+def _canonical_values(entity: str) -> list[tuple[Any, tuple[str, ...]]]:
+    names = docs_fields.NOTES[entity]
+    return [(field, values) for field, values in CANONICAL_VALUES.items() if field in names]
