@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 from entities.models import Entity
@@ -34,14 +35,14 @@ def fold(entity: str, rows: dict[int, Row]) -> Folded:
 
     `outdated` maps a position to the winner's last_modified_date.
     """
+    if len(set(map(itemgetter(*KEYS[entity]), rows.values()))) == len(rows):
+        return Folded(frozenset(), {}, frozenset())
     groups: dict[tuple[Any, ...], list[int]] = defaultdict(list)
     for position, row in rows.items():
         groups[key_of(entity, row)].append(position)
     copies: set[int] = set()
     outdated: dict[int, str] = {}
     clashing: set[int] = set()
-    if len(groups) == len(rows):
-        return Folded(frozenset(), {}, frozenset())
     for positions in groups.values():
         distinct: list[int] = []
         same: dict[int, int] = {}

@@ -14,7 +14,7 @@ PII_FIELDS = frozenset({"first_name", "last_name", "email"})
 VALUE_LENGTH = 64
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class RecordError:
     """One finding about one record; warnings have the same shape (contract, section 5).
 

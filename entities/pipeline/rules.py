@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -23,7 +23,8 @@ Row = dict[str, Any]
 FRESH = dt.timedelta(minutes=5)
 MONEY_LIMIT = 10**15
 COUNT_LIMIT = 2**31 - 1
-FIRST_MOMENT = "1900-01-01T00:00:00Z"
+FIRST_DAY = "1900-01-01"
+FIRST_MOMENT = f"{FIRST_DAY}T00:00:00Z"
 
 
 class Refused(Exception):
@@ -69,14 +70,14 @@ def sort_key(moment: str) -> str:
 # -- One value ----------------------------------------------------------------
 
 
-def _text(value: str, clock: Clock) -> str:
+def text(value: str, clock: Clock) -> str:
     if "\x00" in value:
         raise Refused(("control_character", "must not contain a NUL character"))
     return value
 
 
-def _identifier(value: str, clock: Clock) -> str:
-    _text(value, clock)
+def identifier(value: str, clock: Clock) -> str:
+    text(value, clock)
     if not value.isprintable() or value != value.strip():
         raise Refused(("identifier", "must be printable, without control characters or blanks at the ends"))
     if not value.isascii() and not unicodedata.is_normalized("NFC", value):
@@ -84,7 +85,7 @@ def _identifier(value: str, clock: Clock) -> str:
     return value
 
 
-def _moment(value: str, clock: Clock) -> str:
+def moment(value: str, clock: Clock) -> str:
     if len(value) != 20 or value[10] != "T" or value[19] != "Z":
         value = _to_utc(value)
     if value[17:19] == "60" or not value >= FIRST_MOMENT:
@@ -110,13 +111,13 @@ def _to_utc(value: str) -> str:
         raise Refused(("date_time", DATE_TIME_MESSAGE)) from None
 
 
-def _day(value: str, clock: Clock) -> str:
-    if not "1900-01-01" <= value <= clock.last_day:
+def day(value: str, clock: Clock) -> str:
+    if not FIRST_DAY <= value <= clock.last_day:
         raise Refused(("date_time", "must be a day from 1900-01-01 to one day from now"))
     return value
 
 
-def _money(value: int | Decimal, clock: Clock) -> int | Decimal:
+def money(value: int | Decimal, clock: Clock) -> int | Decimal:
     if type(value) is int and -(10**14) < value < 10**14:
         return value
     amount = Decimal(value)
@@ -136,19 +137,19 @@ def _money(value: int | Decimal, clock: Clock) -> int | Decimal:
     return amount
 
 
-def _count(value: int | Decimal, clock: Clock) -> int:
+def count(value: int | Decimal, clock: Clock) -> int:
     if value > COUNT_LIMIT:
         raise Refused(("range", f"must be at most {COUNT_LIMIT}"))
     return int(value)
 
 
-def _country(value: str, clock: Clock) -> str:
+def country(value: str, clock: Clock) -> str:
     if value not in COUNTRIES:
         raise Refused(("country", "must be an ISO 3166-1 alpha-2 country code"))
     return value
 
 
-def _language(value: str, clock: Clock) -> str:
+def language(value: str, clock: Clock) -> str:
     if value not in LANGUAGES:
         raise Refused(("language", "must be an ISO 639-1 language code"))
     return value
@@ -158,50 +159,57 @@ Check = Callable[[Any, Clock], Any]
 
 CHECKS: dict[str, dict[str, Check]] = {
     Entity.CUSTOMERS: {
-        "customer_id": _identifier,
-        "signup_date": _moment,
-        "last_modified_date": _moment,
-        "affiliate_id": _identifier,
-        "campaign_id": _identifier,
-        "click_id": _identifier,
-        "lang_id": _language,
-        "country_code": _country,
-        "kyc_status_id": _text,
-        "sales_status_id": _text,
-        "first_name": _text,
-        "last_name": _text,
-        "email": _text,
+        "customer_id": identifier,
+        "signup_date": moment,
+        "last_modified_date": moment,
+        "affiliate_id": identifier,
+        "campaign_id": identifier,
+        "click_id": identifier,
+        "lang_id": language,
+        "country_code": country,
+        "kyc_status_id": text,
+        "sales_status_id": text,
+        "first_name": text,
+        "last_name": text,
+        "email": text,
     },
     Entity.TRANSACTIONS: {
-        "transaction_id": _identifier,
-        "customer_id": _identifier,
-        "transaction_type": _text,
-        "amount_currency": _money,
-        "currency": _text,
-        "transaction_date": _moment,
-        "status": _text,
-        "amount_usd": _money,
-        "transaction_subtype": _text,
-        "note": _text,
+        "transaction_id": identifier,
+        "customer_id": identifier,
+        "transaction_type": text,
+        "amount_currency": money,
+        "currency": text,
+        "transaction_date": moment,
+        "status": text,
+        "amount_usd": money,
+        "transaction_subtype": text,
+        "note": text,
     },
     Entity.ACTIVITY: {
-        "date": _day,
-        "customer_id": _identifier,
-        "game_type": _identifier,
-        "bets_count": _count,
-        "total_bets": _money,
-        "wins": _money,
-        "ggr": _money,
-        "ngr": _money,
-        "currency": _text,
+        "date": day,
+        "customer_id": identifier,
+        "game_type": identifier,
+        "bets_count": count,
+        "total_bets": money,
+        "wins": money,
+        "ggr": money,
+        "ngr": money,
+        "currency": text,
     },
 }
 
 # -- One record ---------------------------------------------------------------
 
 
+def present(record: dict[str, Any]) -> Row:
+    """The record without its nulls: an optional field that is null counts as absent."""
+    if None in record.values():
+        return {field: value for field, value in record.items() if value is not None}
+    return record
+
+
 def check_record(
-    entity: str, record: dict[str, Any], *, index: int | None, faulty: set[str | None], clock: Clock
+    entity: str, record: dict[str, Any], *, index: int | None, faulty: Set[str | None], clock: Clock
 ) -> tuple[Row, list[RecordError]]:
     """The record's row (absent and null fields left out, times in UTC) and what is wrong with it.
 

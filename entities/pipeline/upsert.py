@@ -2,8 +2,9 @@
 
 The statement compares each incoming record with the stored one as of its own snapshot, inserts what is new, updates
 what differs, writes the old values of what it updates to the history, and touches nothing else. Another batch over the
-same keys at the same moment shows in the counts (an insert or update that found the row changed meanwhile does
-nothing); the batch is then rolled back and run once more with the environment to itself.
+same keys at the same moment shows: a key that came meanwhile violates the unique key, and an update that finds its row
+changed meanwhile does nothing, so that the counts differ. The batch is then rolled back and run once more with the
+environment to itself.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from functools import cache
 from typing import Any, TypeVar
 
 import orjson
-from django.db import OperationalError, connection, transaction
+from django.db import IntegrityError, OperationalError, connection, transaction
 
 from entities.models import Entity, RecordCounter
 from entities.pipeline.duplicates import KEYS
@@ -28,23 +29,25 @@ from track360.problems import Problem
 
 STATEMENT_TIMEOUT = "20s"
 ATTEMPTS = 4
-RETRYABLE = {"40P01", "40001"}  # deadlock_detected, serialization_failure
+RETRYABLE = {"23505", "40P01", "40001"}  # unique_violation, deadlock_detected, serialization_failure
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Table:
-    """How an entity is stored. `columns` are what the batch brings, with their types; keys come first.
+    """How an entity is stored. `columns` are those that a batch fills, with their types.
 
-    `sent` are the columns as the partner sent them (where we compute a value, null); two versions are the same if
-    these are. `stale` says when the stored version stands. `old` are the columns that warnings about changes need.
+    `computed` are those that follow from what was sent. `sent` are the columns as the partner sent them (where we
+    compute a value, null); two versions are the same if these are. `stale` says when the stored version stands.
+    `old` are the columns that warnings about changes need.
     """
 
     name: str
     columns: dict[str, str]
     key: tuple[str, ...]
     sent: tuple[str, ...]
+    computed: dict[str, str] = field(default_factory=dict)
     stale: str = "false"
     assign: dict[str, str] = field(default_factory=dict)
     old: tuple[str, ...] = ()
@@ -101,6 +104,11 @@ TABLES = {
         columns=_CUSTOMER_COLUMNS,
         key=KEYS[Entity.CUSTOMERS],
         sent=tuple(f"{{0}}.{name}" for name in _CUSTOMER_COLUMNS if name != "version_guard"),
+        # Whoever is more than 5 minutes ahead of us is guarded by our clock, or a wrong date would lock the record.
+        computed={
+            "version_guard": "CASE WHEN last_modified_date > statement_timestamp() + interval '5 minutes' "
+            "THEN statement_timestamp() ELSE last_modified_date END"
+        },
         stale="s.version_guard > i.last_modified_date",
         # A version without a date keeps the last known one as its guard.
         assign={"version_guard": "coalesce(v.version_guard, (v.old).version_guard)"},
@@ -114,6 +122,7 @@ TABLES = {
             *(f"{{0}}.{name}" for name in _TRANSACTION_COLUMNS if name not in _FX_COLUMNS),
             "CASE WHEN {0}.fx_source = 'partner' THEN {0}.amount_usd END",
         ),
+        computed={"fx_source": "coalesce(fx_source, CASE WHEN amount_usd IS NOT NULL THEN 'partner' END)"},
         old=("amount_currency", "currency", "customer_id"),
     ),
     Entity.ACTIVITY: Table(
@@ -124,13 +133,21 @@ TABLES = {
             *(f"{{0}}.{name}" for name in _ACTIVITY_COLUMNS if not name.startswith("ggr")),
             "CASE WHEN {0}.ggr_source = 'partner' THEN {0}.ggr END",
         ),
+        computed={
+            "ggr": "coalesce(ggr, total_bets - wins)",
+            "ggr_source": "CASE WHEN ggr IS NOT NULL THEN 'partner' "
+            "WHEN total_bets IS NOT NULL AND wins IS NOT NULL THEN 'computed' END",
+        },
     ),
 }
 
 
 @dataclass(slots=True)
 class Written:
-    """What became of the rows, by their index: all others were created. `updated` and `stale` hold old values."""
+    """What became of the rows, by their place in the list; all others were created.
+
+    `updated` holds the old values that warnings need, `stale` the date that guards the stored version.
+    """
 
     created: int
     unchanged: list[int]
@@ -144,10 +161,13 @@ class Contended(Exception):
 
 @cache
 def upsert_sql(entity: str) -> str:
-    """The statement. Parameters: rows (JSON text, each with `index`), environment, source, batch, entity."""
+    """The statement. Parameters: rows (a JSON array), environment, source, batch, entity."""
     table = TABLES[Entity(entity)]
     columns = ", ".join(table.columns)
     record = ", ".join(f"{name} {type_}" for name, type_ in table.columns.items())
+    values = ", ".join(
+        f"{table.computed[name]} AS {name}" if name in table.computed else name for name in table.columns
+    )
     match = " AND ".join(f"s.{name} = i.{name}" for name in table.key)
     stored = ", ".join(expression.format("s") for expression in table.sent)
     incoming = ", ".join(expression.format("i") for expression in table.sent)
@@ -158,7 +178,8 @@ def upsert_sql(entity: str) -> str:
     guard = "(v.old).version_guard" if "version_guard" in table.columns else "NULL"
     return f"""
 WITH incoming AS MATERIALIZED (
-    SELECT * FROM json_to_recordset(%(rows)s::json) AS r(index integer, {record})
+    SELECT ordinality - 1 AS place, {values}
+      FROM ROWS FROM (json_to_recordset(%(rows)s::json) AS ({record})) WITH ORDINALITY
 ),
 verdict AS MATERIALIZED (
     SELECT i.*, s AS old, s.id AS old_id, s.xmin AS old_version,
@@ -174,8 +195,6 @@ inserted AS (
     INSERT INTO {table.name} (environment_id, received_at, updated_at, source, batch_id, {columns})
     SELECT %(environment)s, statement_timestamp(), statement_timestamp(), %(source)s, %(batch)s, {columns}
       FROM verdict WHERE outcome = 'created'
-        ON CONFLICT (environment_id, {", ".join(table.key)}) DO NOTHING
-    RETURNING 1
 ),
 updated AS (
     UPDATE {table.name} t
@@ -190,17 +209,17 @@ changed AS (
     SELECT %(environment)s, %(entity)s, old_id, statement_timestamp(), %(batch)s, false, to_jsonb(v.old)
       FROM verdict v WHERE outcome = 'updated'
 )
-SELECT (SELECT count(*) FROM inserted), (SELECT count(*) FROM updated),
+SELECT (SELECT count(*) FROM updated),
        count(*) FILTER (WHERE outcome = 'created'),
-       array_agg(index) FILTER (WHERE outcome = 'unchanged'),
-       json_object_agg(index, json_build_object({old})) FILTER (WHERE outcome = 'updated'),
-       json_object_agg(index, {guard}) FILTER (WHERE outcome = 'stale')
+       array_agg(place) FILTER (WHERE outcome = 'unchanged'),
+       json_object_agg(place, json_build_object({old})) FILTER (WHERE outcome = 'updated'),
+       json_object_agg(place, {guard}) FILTER (WHERE outcome = 'stale')
   FROM verdict v
 """
 
 
 def upsert(environment: Environment, *, entity: str, rows: list[Row], source: str, batch_id: uuid.UUID) -> Written:
-    """Store the rows (each with its `index`); inside `in_transaction`. Raises Contended."""
+    """Store the rows; inside `in_transaction`. Raises Contended, or IntegrityError where a new key came meanwhile."""
     if not rows:
         return Written(0, [], {}, {})
     with connection.cursor() as cursor:
@@ -214,14 +233,14 @@ def upsert(environment: Environment, *, entity: str, rows: list[Row], source: st
                 "entity": entity,
             },
         )
-        inserted, updated, created, unchanged, old, stale = cursor.fetchone()
-    if inserted != created or updated != len(old or {}):
+        updated, created, unchanged, old, stale = cursor.fetchone()
+    if updated != len(old or {}):
         raise Contended
     return Written(
         created=created,
         unchanged=unchanged or [],
-        updated={int(index): values for index, values in (old or {}).items()},
-        stale={int(index): guard for index, guard in (stale or {}).items()},
+        updated={int(place): values for place, values in (old or {}).items()},
+        stale={int(place): guard for place, guard in (stale or {}).items()},
     )
 
 
@@ -302,7 +321,7 @@ def in_transaction(environment: Environment, work: Callable[[], T], *, alone: bo
                 return work()
         except Contended:
             pass
-        except OperationalError as error:
+        except (OperationalError, IntegrityError) as error:
             if getattr(error.__cause__, "pgcode", None) not in RETRYABLE:
                 raise
         time.sleep(random.uniform(0, 0.02))

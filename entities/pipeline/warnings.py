@@ -3,59 +3,82 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
 from entities.models import Entity
-from entities.pipeline.facts import STATUS_FIELDS, Facts, rate_key
+from entities.pipeline.facts import STATUS_FIELDS, rate_key
 from entities.pipeline.report import RecordError
-from entities.pipeline.rules import Clock, Row, sort_key
-from entities.pipeline.validate import finding
+from entities.pipeline.rules import sort_key
+from entities.pipeline.work import Work
 
 GGR_TOLERANCE = Decimal("0.01")
 MAX_VALUES = 200
-ACTIVITY_DUE = dt.time(6)
+ACTIVITY_DUE = dt.timedelta(days=1, hours=6)
 
 
-def warnings_about(
-    entity: str, row: Row, *, index: int | None, record: dict[str, Any], facts: Facts, clock: Clock
-) -> Iterator[RecordError]:
-    """What can be said of a record before it is known what the upsert makes of it."""
-    for field in STATUS_FIELDS[entity]:
+def warnings_about(work: Work) -> list[RecordError]:
+    """What can be said of the rows before it is known what the upsert makes of them."""
+    found = [warning for field in STATUS_FIELDS[work.entity] for warning in _about_status(work, field)]
+    if work.entity == Entity.CUSTOMERS:
+        return found + _about_customers(work)
+    if work.entity == Entity.TRANSACTIONS:
+        return found + _about_rates(work)
+    return found + _about_ggr(work)
+
+
+def _about_status(work: Work, field: str) -> list[RecordError]:
+    values = {row.get(field) for row in work.rows.values()} - {None}
+    unmapped = {value for value in values if (field, value) not in work.facts.mapped}
+    if not unmapped:
+        return []
+    crowded = work.facts.seen_in(field) >= MAX_VALUES
+    surplus = {value for value in unmapped if crowded and (field, value) not in work.facts.seen}
+    found = []
+    for position, row in work.rows.items():
         value = row.get(field)
-        if value is None or (field, value) in facts.mapped:
-            continue
-        yield finding(index, field, "unmapped_status", "has no mapping yet; stored as sent", record)
-        if (field, value) not in facts.seen and facts.seen_in(field) >= MAX_VALUES:
+        if value in unmapped:
+            found.append(work.finding(position, field, "unmapped_status", "has no mapping yet; stored as sent"))
+        if value in surplus:
             message = f"has had over {MAX_VALUES} distinct values; a status field should have a few"
-            yield finding(index, field, "too_many_values", message, record)
-    if entity == Entity.CUSTOMERS:
-        if facts.affiliates is not None and row["affiliate_id"] not in facts.affiliates:
+            found.append(work.finding(position, field, "too_many_values", message))
+    return found
+
+
+def _about_customers(work: Work) -> list[RecordError]:
+    known = work.facts.affiliates
+    future = sort_key(work.clock.future_from)
+    found = []
+    for position, row in work.rows.items():
+        if known is not None and row["affiliate_id"] not in known:
             message = "is not among the affiliates registered for this partner"
-            yield finding(index, "affiliate_id", "unknown_affiliate", message, record)
+            found.append(work.finding(position, "affiliate_id", "unknown_affiliate", message))
         modified = row.get("last_modified_date")
-        if modified is not None and sort_key(modified) > sort_key(clock.future_from):
+        if modified is not None and sort_key(modified) > future:
             message = "is more than 5 minutes ahead; the time of receipt guards this version"
-            yield finding(index, "last_modified_date", "future_date", message, record)
-    elif entity == Entity.TRANSACTIONS:
-        if "amount_usd" not in row and rate_key(row) not in facts.rates:
-            message = "no rate is known for this currency and day; amount_usd is filled in when it comes"
-            yield finding(index, "amount_usd", "fx_rate_missing", message)
-    elif "ggr" in row and "total_bets" in row and "wins" in row:
-        expected = row["total_bets"] - row["wins"]
-        if abs(row["ggr"] - expected) > GGR_TOLERANCE:
-            message = f"differs from total_bets - wins, which is {expected}"
-            yield finding(index, "ggr", "ggr_mismatch", message, record)
+            found.append(work.finding(position, "last_modified_date", "future_date", message))
+    return found
 
 
-def is_late(entity: str, row: Row, clock: Clock) -> bool:
-    """Past the guide's freshness target: 5 minutes for events, 06:00 UTC of the next day for activity."""
-    if entity == Entity.ACTIVITY:
-        next_day = dt.date.fromisoformat(row["date"]) + dt.timedelta(days=1)
-        return clock.now > dt.datetime.combine(next_day, ACTIVITY_DUE, dt.UTC)
-    field = "signup_date" if entity == Entity.CUSTOMERS else "transaction_date"
-    return sort_key(row[field]) < sort_key(clock.fresh_from)
+def _about_rates(work: Work) -> list[RecordError]:
+    message = "no rate is known for this currency and day; amount_usd is filled in when it comes"
+    return [
+        work.finding(position, "amount_usd", "fx_rate_missing", message)
+        for position, row in work.rows.items()
+        if "amount_usd" not in row and rate_key(row) not in work.facts.rates
+    ]
+
+
+def _about_ggr(work: Work) -> list[RecordError]:
+    found = []
+    for position, row in work.rows.items():
+        if "ggr" in row and "total_bets" in row and "wins" in row:
+            expected = row["total_bets"] - row["wins"]
+            if abs(row["ggr"] - expected) > GGR_TOLERANCE:
+                message = f"differs from total_bets - wins, which is {expected}"
+                found.append(work.finding(position, "ggr", "ggr_mismatch", message))
+    return found
 
 
 _LATE = {
@@ -65,38 +88,47 @@ _LATE = {
 }
 
 
-def late_warning(entity: str, *, index: int | None, record: dict[str, Any]) -> RecordError:
-    field, message = _LATE[Entity(entity)]
-    return finding(index, field, "late", message, record)
+def late_warnings(work: Work, positions: Iterable[int]) -> list[RecordError]:
+    """Of these created records, those past the guide's freshness target: 5 minutes for events, 06:00 UTC for days."""
+    field, message = _LATE[Entity(work.entity)]
+    if work.entity == Entity.ACTIVITY:
+        due_from = (work.clock.now - ACTIVITY_DUE).date().isoformat()
+    else:
+        due_from = sort_key(work.clock.fresh_from)
+    rows = work.rows
+    return [
+        work.finding(position, field, "late", message) for position in positions if rows[position][field] < due_from
+    ]
 
 
 _ATTRIBUTION = ("affiliate_id", "campaign_id", "click_id")
 
 
-def warnings_about_change(
-    entity: str, row: Row, *, old: dict[str, Any], index: int | None, record: dict[str, Any]
-) -> Iterator[RecordError]:
+def change_warnings(work: Work, position: int, old: dict[str, Any]) -> list[RecordError]:
     """What an update changed that somebody is paid by. `old` holds the stored values as text."""
-    if entity == Entity.CUSTOMERS:
+    row = work.rows[position]
+    found = []
+    if work.entity == Entity.CUSTOMERS:
         for field in _ATTRIBUTION:
             before, after = old[field], row.get(field)
             if before and not after:
                 message = f"was {before!r} and is now empty"
-                yield finding(index, field, "attribution_cleared", message, record)
+                found.append(work.finding(position, field, "attribution_cleared", message))
             elif before and before != after:
-                yield finding(index, field, "attribution_changed", f"was {before!r}", record)
-    elif entity == Entity.TRANSACTIONS:
-        before = (Decimal(old["amount_currency"]), old["currency"])
-        if before != (row["amount_currency"], row["currency"]):
-            message = f"was {before[0]} {before[1]}"
-            yield finding(index, "amount_currency", "amount_changed", message, record)
+                found.append(work.finding(position, field, "attribution_changed", f"was {before!r}"))
+    elif work.entity == Entity.TRANSACTIONS:
+        amount, currency = Decimal(old["amount_currency"]), old["currency"]
+        if (amount, currency) != (row["amount_currency"], row["currency"]):
+            message = f"was {amount} {currency}"
+            found.append(work.finding(position, "amount_currency", "amount_changed", message))
         if old["customer_id"] != row["customer_id"]:
             message = f"was {old['customer_id']!r}"
-            yield finding(index, "customer_id", "customer_changed", message, record)
+            found.append(work.finding(position, "customer_id", "customer_changed", message))
+    return found
 
 
-def stale_warning(*, index: int | None, record: dict[str, Any], stored: str) -> RecordError:
+def stale_warning(work: Work, position: int, *, stored: str) -> RecordError:
     """A version older than the stored one, with both dates."""
-    sent = record.get("last_modified_date")
+    sent = work.records[position].get("last_modified_date")
     message = f"sent {sent}, stored {stored}: the stored version is newer and stands"
-    return finding(index, "last_modified_date", "stale", message, record)
+    return work.finding(position, "last_modified_date", "stale", message)

@@ -1,0 +1,78 @@
+"""Everything that can be wrong with a batch, found before anything is written."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from entities.pipeline.duplicates import KEYS, fold
+from entities.pipeline.facts import facts_for
+from entities.pipeline.glance import in_order
+from entities.pipeline.rules import check_record, present
+from entities.pipeline.validate import schema_errors
+from entities.pipeline.warnings import warnings_about
+from entities.pipeline.work import Work
+
+
+def check(work: Work) -> None:
+    """Fill the rows with what may be stored, and the report with errors and with warnings about the rows."""
+    errors = work.report.errors = schema_errors(work.entity, work.records, single=work.single)
+    if not errors and in_order(work.entity, work.records, clock=work.clock):
+        work.rows = {position: present(record) for position, record in enumerate(work.records)}
+    else:
+        _check_each(work)
+    if work.day:
+        _check_day(work)
+    _fold(work)
+    work.facts = facts_for(work.environment, entity=work.entity, rows=list(work.rows.values()))
+    _refuse_unknown_customers(work)
+    errors.sort(key=lambda error: error.index or 0)
+    work.report.warnings = warnings_about(work)
+
+
+def _check_each(work: Work) -> None:
+    errors = work.report.errors
+    faulty: dict[int, set[str | None]] = defaultdict(set)
+    for error in errors:
+        faulty[error.index or 0].add(error.field)
+    for position, record in enumerate(work.records):
+        if not isinstance(record, dict):
+            continue
+        row, found = check_record(
+            work.entity,
+            record,
+            index=work.index(position),
+            faulty=faulty.get(position, frozenset()),
+            clock=work.clock,
+        )
+        errors += found
+        if not found and position not in faulty:
+            work.rows[position] = row
+
+
+def _check_day(work: Work) -> None:
+    for position, row in list(work.rows.items()):
+        if row["date"] != work.day:
+            work.refuse(position, "date", "wrong_day", f"must be {work.day}, the day that is replaced")
+        elif work.customer_id is not None and row["customer_id"] != work.customer_id:
+            message = f"must be {work.customer_id}, whose day is replaced"
+            work.refuse(position, "customer_id", "wrong_customer", message)
+
+
+def _fold(work: Work) -> None:
+    folded = fold(work.entity, work.rows)
+    work.copies, work.outdated = folded.copies, folded.outdated
+    for position in sorted(folded.clashing):
+        message = "the same key stands more than once in this batch, with different content"
+        work.refuse(position, KEYS[work.entity][-1], "duplicate_in_batch", message)
+    for position in (*folded.copies, *folded.outdated):
+        del work.rows[position]
+
+
+def _refuse_unknown_customers(work: Work) -> None:
+    unknown = work.facts.unknown_customers
+    if not unknown:
+        return
+    for position, row in list(work.rows.items()):
+        if row["customer_id"] in unknown:
+            message = "names no customer stored in this environment; send the customer first"
+            work.refuse(position, "customer_id", "unknown_customer", message)

@@ -1,0 +1,45 @@
+"""A batch on its way through the pipeline."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from entities.pipeline.facts import Facts
+from entities.pipeline.report import RecordError, Report
+from entities.pipeline.rules import Clock, Row
+from entities.pipeline.validate import finding
+from track360.models import Environment
+
+
+@dataclass(slots=True)
+class Work:
+    """The records as sent, by position; the rows that may be stored; what the database knows of them.
+
+    `copies` repeat another record of the batch; `outdated` are older versions of one, with the date of the newest.
+    """
+
+    environment: Environment
+    entity: str
+    records: list[Any]
+    single: bool
+    clock: Clock
+    report: Report
+    day: str | None = None
+    customer_id: str | None = None
+    rows: dict[int, Row] = field(default_factory=dict)
+    copies: frozenset[int] = frozenset()
+    outdated: dict[int, str] = field(default_factory=dict)
+    facts: Facts = field(default_factory=Facts)
+
+    def index(self, position: int) -> int | None:
+        """The index that a finding bears: null for a single object."""
+        return None if self.single else position
+
+    def finding(self, position: int, field: str, code: str, message: str) -> RecordError:
+        return finding(self.index(position), field, code, message, self.records[position])
+
+    def refuse(self, position: int, field: str, code: str, message: str) -> None:
+        """One more error; the record will not be stored."""
+        self.report.errors.append(self.finding(position, field, code, message))
+        self.rows.pop(position, None)
