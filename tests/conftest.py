@@ -20,6 +20,7 @@ import pytest
 import redis
 from django.contrib.auth.hashers import PBKDF2PasswordHasher
 from django.db.backends.postgresql.operations import DatabaseOperations
+from pytest_django.plugin import DjangoDbBlocker
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium")
 LOOPBACK = {"127.0.0.1", "::1", "localhost"}
@@ -127,6 +128,19 @@ def _flush_between_committing_tests() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(DatabaseOperations, "sql_flush", sql_flush)
         yield
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(
+    django_db_modify_db_settings_parallel_suffix: None, django_db_blocker: DjangoDbBlocker
+) -> None:
+    """Each worker's database is a copy of one that has been migrated."""
+    from django.db import connection
+
+    from tests.databases import migrated_template
+
+    with django_db_blocker.unblock():
+        connection.settings_dict["TEST"]["TEMPLATE"] = migrated_template()
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -22,7 +22,7 @@ from redis.retry import Retry
 ALIVE_SECONDS = 15
 """A process that has not shown itself for so long is taken for away."""
 
-VALKEY_TIMEOUT_SECONDS = 0.25
+VALKEY_TIMEOUT_SECONDS = 1
 
 
 def middleware(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:

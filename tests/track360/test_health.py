@@ -71,7 +71,7 @@ def test_hanging_valkey_does_not_hold_up_the_answer(client: Client, settings: Se
         use_valkey(settings, f"redis://127.0.0.1:{silent.getsockname()[1]}/0")
         began = time.monotonic()
         assert client.get("/readyz").json()["degraded"] == ["valkey"]
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 2
 
 
 def test_missing_migration_is_not_ready(client: Client, workers: None) -> None:

@@ -12,7 +12,7 @@ from django import forms
 from django.conf import settings as configured
 from django.template import Context, Template
 from django.template.loader import render_to_string
-from django.test import Client
+from django.test import Client, RequestFactory
 from django.utils import timezone
 from pytest_django import Settings
 
@@ -136,6 +136,14 @@ def test_wrapped_content_is_escaped_once() -> None:
     html = render('{% card title %}{{ body }}<a href="/x">x</a>{% endcard %}', title="A & B", body="<i>")
     assert "A &amp; B" in html
     assert '&lt;i&gt;<a href="/x">x</a>' in html
+
+
+def test_a_filter_bar_asks_its_own_page_by_default_and_swaps_the_named_fragment() -> None:
+    request = RequestFactory().get("/p/aurora/sandbox/customers/?country_code=MT")
+    html = render('{% filter_bar target="customer-table" %}{% endfilter_bar %}', request=request)
+    assert 'action="/p/aurora/sandbox/customers/"' in html
+    assert 'hx-get="/p/aurora/sandbox/customers/" hx-target="#customer-table"' in html
+    assert "hx-get" not in render("{% filter_bar %}{% endfilter_bar %}", request=request)
 
 
 class SampleForm(forms.Form):

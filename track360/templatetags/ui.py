@@ -262,11 +262,13 @@ def table_region(content: str, label: str, *, wide: bool = False) -> SafeString:
     return _component("table_region", content, label=label, wide=wide)
 
 
-@register.simple_block_tag
-def filter_bar(content: str, *, clear: str = "", action: str = "", target: str = "") -> SafeString:
-    """A GET form around `components/field.html`s. `clear` is the address without filters, shown only when some are set;
-    `target` the id of the fragment that htmx swaps."""
-    return _component("filter_bar", content, clear=clear, action=action, target=target)
+@register.simple_block_tag(takes_context=True)
+def filter_bar(context: Context, content: str, *, clear: str = "", action: str = "", target: str = "") -> SafeString:
+    """A GET form around `components/field.html`s, for this page or for `action`.
+
+    `clear` is the address without filters, given only when some are set; `target` the id of what htmx swaps.
+    """
+    return _component("filter_bar", content, clear=clear, action=action or context["request"].path, target=target)
 
 
 @register.simple_block_tag
