@@ -74,6 +74,7 @@ class Queue:
     def run(self) -> None:
         while not self.wake.wait(WRITE_EVERY_SECONDS):
             if self.rows or self.dropped:
+                connection.close_if_unusable_or_obsolete()
                 self.flush()
 
     def flush(self) -> None:
@@ -83,7 +84,6 @@ class Queue:
             self.bytes = 0
             try:
                 if rows:
-                    connection.close_if_unusable_or_obsolete()
                     self.write(rows)
             except Exception as error:
                 self.dropped += len(rows)

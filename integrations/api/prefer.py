@@ -13,8 +13,15 @@ _PREFERENCE = re.compile(
 
 def handling(header: str) -> str | None:
     """`strict`, `lenient`, or None. Of a preference given twice the first counts (section 2)."""
-    for name, value, _ in _PREFERENCE.findall(header):
-        if name.lower() == "handling":
-            preferred = value.strip('"').lower()
+    place = 0
+    while place < len(header):
+        found = _PREFERENCE.match(header, place)
+        if found is None:  # what cannot be read is passed over
+            comma = header.find(",", place)
+            place = len(header) if comma < 0 else comma + 1
+            continue
+        if found[1].lower() == "handling":
+            preferred = (found[2] or "").strip('"').lower()
             return preferred if preferred in {"strict", "lenient"} else None
+        place = found.end()
     return None

@@ -114,7 +114,8 @@ def _entity_paths(entity: Entity) -> Json:
             "post": _operation(
                 f"Check {entity} without storing them",
                 scope="write",
-                body={"anyOf": [record, bulk]},
+                # Whatever is in the records is told, not refused.
+                body={"anyOf": [record, bulk, {"type": "object"}, _array({}, low=1)]},
                 answers={200: ("Checked.", ref("ValidationResult"))},
             )
         },
@@ -215,6 +216,9 @@ def _operation(
             **{str(status): {"$ref": f"#/components/responses/Problem{status}"} for status in sorted(statuses)},
         },
     }
+    if any(parameter["in"] == "query" for parameter in parameters or []):
+        # The web server itself, before there is a call to answer.
+        operation["responses"]["414"] = {"description": "The address is too long.", "content": {"text/html": {}}}
     if body:
         operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": body}}}
     return operation

@@ -32,7 +32,9 @@ from track360.problems import Problem
 PAGING = {
     "page": integer("The page by its number; not together with cursor.", low=1, high=2**31 - 1, default=1),
     "per_page": integer("Records a page.", low=1, high=MAX_PER_PAGE, default=DEFAULT_PER_PAGE),
-    "cursor": text("`meta.next_cursor` of the page before, with the same filters.", max_length=4000),
+    "cursor": text(
+        "`meta.next_cursor` of the page before, with the same filters.", pattern="[A-Za-z0-9_.:-]*", max_length=2000
+    ),
 }
 UPDATED_SINCE = moment(
     "Only what was stored or changed at or after this moment, in that order. Begin with any moment, then pass "
@@ -178,7 +180,7 @@ class RecordDetail(ApiView):
         # The slash that counts for nothing elsewhere may be the end of an id.
         sent = request._request.sent_path.partition(f"/{self.entity}/")[2]  # type: ignore[attr-defined]
         environment = self.environment(request)
-        record = find(environment, key) or (find(environment, sent) if sent != key else None)
+        record = (find(environment, sent) if sent != key else None) or find(environment, key)
         if record is None:
             raise Problem("not_found", f"No such record among the {self.entity} of this environment.")
         return json_answer({"data": renderers.RENDERERS[self.entity](record)})
