@@ -5,7 +5,8 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass
 
-from django.db.models import Count, Max, QuerySet
+from django.db import connection
+from django.db.models import QuerySet
 
 from entities.models import QuarantinedRecord
 from entities.paging import PER_PAGE, Fetch, Position
@@ -13,6 +14,14 @@ from track360.models import Environment
 
 # Groups are counted over the newest records only: a count over all of them would grow without end.
 GROUPED = 10_000
+CAUSES_SQL = """
+SELECT entity, code, field, count(*), max(received_at)
+  FROM (SELECT entity, code, field, received_at FROM entities_quarantinedrecord
+         WHERE environment_id = %s ORDER BY id DESC LIMIT %s) newest
+ GROUP BY entity, code, field
+ ORDER BY count(*) DESC, entity, code, field
+ LIMIT %s
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +59,6 @@ def quarantined_by_number(environment: Environment, number: int) -> QuarantinedR
 
 def quarantine_causes(environment: Environment, *, limit: int | None = None) -> list[Cause]:
     """Why records were refused, the commonest cause first, counted over the newest 10,000."""
-    newest = quarantined_for(environment).order_by("-id").values("id")[:GROUPED]
-    groups = (
-        QuarantinedRecord.objects.filter(environment=environment, id__in=newest)
-        .values("entity", "code", "field")
-        .annotate(count=Count("id"), last_at=Max("received_at"))
-        .order_by("-count", "entity", "code", "field")[:limit]
-    )
-    return [Cause(**group) for group in groups]
+    with connection.cursor() as cursor:
+        cursor.execute(CAUSES_SQL, [environment.pk, GROUPED, limit])
+        return [Cause(*row) for row in cursor.fetchall()]

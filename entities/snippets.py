@@ -12,6 +12,7 @@ from django.utils import timezone
 from entities.models import Entity
 
 BACKSLASH = " \\\n  "
+EXAMPLE_CUSTOMER = "cst_100245"  # the guide's
 
 
 def push_command(entity: Entity, *, customer_id: str = "") -> str:
@@ -21,23 +22,27 @@ def push_command(entity: Entity, *, customer_id: str = "") -> str:
             f"curl {settings.BASE_URL}/api/v1/igaming/{entity.value}",
             '-H "Authorization: Bearer $TOKEN"',
             '-H "Content-Type: application/json"',
-            f"-d {shlex.quote(json.dumps(_example(entity, customer_id or 'cst_100245'), ensure_ascii=False))}",
+            f"-d {_quoted(_example(entity, customer_id or EXAMPLE_CUSTOMER))}",
         )
     )
 
 
 def lenient_command() -> str:
     """A curl command whose one record is refused and kept: its country does not exist."""
-    record = {**_example(Entity.CUSTOMERS, "cst_100245"), "country_code": "ZZ"}
+    record = {**_example(Entity.CUSTOMERS, EXAMPLE_CUSTOMER), "country_code": "ZZ"}
     return BACKSLASH.join(
         (
             f"curl {settings.BASE_URL}/api/v1/igaming/customers/bulk",
             '-H "Authorization: Bearer $TOKEN"',
             '-H "Content-Type: application/json"',
             '-H "Prefer: handling=lenient"',
-            f"-d {shlex.quote(json.dumps([record]))}",
+            f"-d {_quoted([record])}",
         )
     )
+
+
+def _quoted(body: Any) -> str:
+    return shlex.quote(json.dumps(body, ensure_ascii=False, indent=2))
 
 
 def _example(entity: Entity, customer_id: str) -> dict[str, Any]:
