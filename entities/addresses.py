@@ -6,7 +6,7 @@ import uuid
 from typing import Any
 from urllib.parse import urlencode
 
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 
 from entities.paging import Page
 from track360.htmx import PortalRequest
@@ -17,13 +17,8 @@ def portal_url(request: PortalRequest, name: str, *more: Any) -> str:
 
 
 def request_url(request: PortalRequest, request_id: uuid.UUID | None) -> str:
-    """The page of the API call with this id; empty for None, and where the app above that serves it is not there."""
-    if request_id is None:
-        return ""
-    try:
-        return portal_url(request, "request-detail", request_id)
-    except NoReverseMatch:
-        return ""
+    """The page of the API call with this id, which the app above this one serves; empty for None."""
+    return portal_url(request, "request-detail", request_id) if request_id else ""
 
 
 def page_addresses(request: PortalRequest, page: Page[Any]) -> dict[str, str]:

@@ -61,7 +61,7 @@ def newest_records(
 
     page = keyset_page(fetch, model=listing.model, columns=columns, before=before, after=after)
     with_canonical(environment, page.rows)
-    if page.is_first and page.older is None:
+    if conditions and page.is_first and page.older is None:
         return RecordPage(page, total=len(page.rows), total_capped=False)  # all of them: no need to count again
     return RecordPage(page, *total_of(environment, entity, filters=filters))
 

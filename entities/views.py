@@ -108,7 +108,7 @@ def _record_list(request: PortalRequest, listed: ListPage) -> HttpResponse:
         )
     if entity != Entity.CUSTOMERS:
         link_customers(environment, found.page.rows)
-    all_of_them, _ = total_of(environment, entity)
+    all_of_them = found.total if form.is_valid() and not form.is_filtered else total_of(environment, entity)[0]
     context = {
         **vars(listed),
         "form": form,

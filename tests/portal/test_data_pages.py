@@ -16,6 +16,7 @@ from entities.models import Customer, Entity, RecordChange
 from entities.pipeline import ingest
 from tests.factories import (
     ActivityFactory,
+    BatchFactory,
     CustomerFactory,
     RecordChangeFactory,
     RecordCounterFactory,
@@ -315,3 +316,10 @@ def test_a_suspended_partner_can_still_read_what_it_sent(developer: Client, sand
     page(developer, "customer-list")
     page(developer, "quarantine-list")
     page(developer, "team")
+
+
+def test_the_request_that_wrote_a_record_is_linked(developer: Client, sandbox: Environment):
+    batch = BatchFactory(environment=sandbox)
+    customer = CustomerFactory(environment=sandbox, batch_id=batch.pk)
+    html = page(developer, "customer-detail", customer.pk)
+    assert f"/requests/{batch.request_id}/" in html

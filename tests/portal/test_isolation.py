@@ -64,7 +64,7 @@ def addresses(rows: dict[str, object], *, slug: str, kind: str) -> list[str]:
 
 def test_every_page_is_not_found_for_somebody_of_another_partner(outsider: Client, rows: dict[str, object]):
     walked = addresses(rows, slug="aurora-casino", kind="sandbox")
-    assert len(walked) >= 10
+    assert len(walked) > 20
     for address in walked:
         for method in (outsider.get, outsider.post):
             response = method(address)

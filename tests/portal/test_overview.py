@@ -151,12 +151,13 @@ def test_the_picture_has_a_title_a_table_and_two_spans(developer: Client, sandbo
 
 
 def test_problems_lead_to_their_pages(developer: Client, sandbox: Environment):
-    ApiRequestFactory(environment=sandbox, status=422, error_summary="3 errors in 2 records")
+    refused = ApiRequestFactory(environment=sandbox, status=422, error_summary="3 errors in 2 records")
     ApiRequestFactory(environment=sandbox, status=200, error_summary="must not show")
     ApiRequestFactory(environment=sandbox, status=400, at=timezone.now() - dt.timedelta(hours=25), error_summary="old")
     QuarantinedRecordFactory.create_batch(3, environment=sandbox)
     html = overview(developer)
     assert "3 errors in 2 records" in html
+    assert f"/requests/{refused.id}/" in html
     assert "must not show" not in html
     assert ">old<" not in html
     assert "?entity=customers&amp;code=country#records" in html

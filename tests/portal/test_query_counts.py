@@ -33,9 +33,9 @@ MOST = 12
 # Page -> queries of a member, whose role is one of them.
 COUNTS = {
     "": 12,
-    "customers/": 9,
-    "transactions/": 10,
-    "activity/": 9,
+    "customers/": 8,
+    "transactions/": 9,
+    "activity/": 8,
     "customers/{customer}/": 12,
     "transactions/{transaction}/": 10,
     "activity/{activity}/": 9,
