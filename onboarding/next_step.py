@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 from entities.batch_selectors import Traffic
 from entities.models import Entity, SeenStatus, StatusField
-from track360.access import MANAGERS
+from track360.access import MANAGERS, STAFF_ROLE
 from track360.models import Environment, Partner
 
 LISTED = 5  # of each kind of problem
@@ -71,7 +71,7 @@ def _open_questions(facts: Facts) -> Iterator[NextStep]:
             "A token was fetched; no customer has arrived yet. Next: send the first one with the calls below.",
         )
     if facts.unmapped:
-        yield _unmapped(facts.unmapped)
+        yield _unmapped(facts)
     if facts.day.refused or facts.last_refused_request:
         yield _refusals(facts)
     yield _all_well(facts)
@@ -99,14 +99,26 @@ def _without_client(facts: Facts) -> NextStep:
     )
 
 
-def _unmapped(unmapped: list[SeenStatus]) -> NextStep:
-    count = "More than 5" if len(unmapped) > LISTED else str(len(unmapped))
+def _unmapped(facts: Facts) -> NextStep:
+    """The partner tells what a value stands for; the integrations team writes it down."""
+    unmapped = facts.unmapped
+    count = f"More than {LISTED}" if len(unmapped) > LISTED else str(len(unmapped))
     first = unmapped[0]
+    state = f"{count} status {'value has' if len(unmapped) == 1 else 'values have'} no meaning yet."
+    value = f"“{first.raw_value}” in {first.field}"
+    if facts.role == STAFF_ROLE:
+        mapping = {"partner": facts.environment.partner_id, "field": first.field, "raw_value": first.raw_value}
+        return NextStep(
+            "unmapped",
+            f"{state} Next: map {value}.",
+            "Map it",
+            "admin:entities_statusmapping_add",
+            query="?" + urlencode(mapping),
+        )
     url_name, filter_name = FILTER_OF_FIELD[StatusField(first.field)]
     return NextStep(
         "unmapped",
-        f"{count} status {'value has' if len(unmapped) == 1 else 'values have'} no meaning yet. Next: tell the"
-        f" integrations team what “{first.raw_value}” in {first.field} stands for.",
+        f"{state} Next: tell the integrations team what {value} stands for.",
         "See the records",
         url_name,
         query="?" + urlencode({filter_name: first.raw_value}) if filter_name else "",

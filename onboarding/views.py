@@ -47,6 +47,8 @@ def overview(request: PortalRequest) -> HttpResponse:
 def _next_url(request: PortalRequest, step: NextStep) -> str:
     if not step.url_name:
         return ""
+    if step.url_name.startswith("admin:"):
+        return reverse(step.url_name) + step.query
     place = {"partner_slug": request.partner.slug, "environment_kind": request.environment.kind}
     return reverse(step.url_name, kwargs={**place, **step.extra}) + step.query
 
