@@ -52,7 +52,11 @@ ERROR_CODES = _by_code(
         "The record has a field that the schema does not know.",
         "Leave it out. Check the spelling: field names are lower case with underscores.",
     ),
-    Code("format", "The text is not a valid value of its format, such as an email address or a day.", "See the field."),
+    Code(
+        "format",
+        "The text does not have the form of a time, a day or an email address.",
+        "Times need an offset: 2026-03-12T09:15:00Z. Days are 2026-03-12. An email address has one @ and a domain.",
+    ),
     Code(
         "currency",
         "No such ISO 4217 currency at the time of the record.",

@@ -119,6 +119,8 @@ def _row(request: Any, response: Any, *, path: str, seconds: float) -> Row:
     problem: Problem | None = getattr(response, "problem", None)
     report: Report | None = getattr(request, "report", None)
     counts = report.counts() if report else {}
+    if report and report.refused and report.received:
+        counts["rejected"] = len(report.bad_indexes())  # as the batch has it: the records that broke a rule
     return (
         str(request.request_id),
         dt.datetime.now(dt.UTC) - dt.timedelta(seconds=seconds),

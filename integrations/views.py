@@ -16,6 +16,7 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 
 from integrations import client_pages, clients, request_pages, submissions
+from integrations.api.pages import EXPLANATIONS
 from integrations.forms import ClientForm, RequestFilterForm, RotateForm
 from integrations.models import Client
 from track360.access import MANAGERS, portal_view
@@ -262,12 +263,14 @@ def request_list(request: PortalRequest) -> HttpResponse:
 def request_detail(request: PortalRequest, request_id: uuid.UUID) -> HttpResponse:
     row = get_object_or_404(request_pages.requests_of(request.environment), pk=request_id)
     client = Client.objects.filter(environment=request.environment, client_id=row.client_id).first()
+    explained = request_pages.explain(row)
     context = {
         "row": row,
         "client": client,
         "title": f"{row.method} {row.path}",
         "state": request_pages.sentence_for(row),
-        "explained": request_pages.explain(row),
+        "explained": explained,
+        "remedy": None if explained.groups else EXPLANATIONS.get(row.error_code),
         "kept_until": row.at + timedelta(days=request_pages.KEPT_DAYS),
         "breadcrumbs": [("Requests", _url(request, "request-list")), (str(row.pk), None)],
         "duration_seconds": row.duration_ms / 1000,

@@ -12,6 +12,7 @@ from django.urls import reverse
 
 from entities.findings import ERROR_CODES, WARNING_CODES
 from entities.models import CANONICAL_VALUES, Entity
+from integrations.api.pages import EXPLANATIONS
 from integrations.models import Client
 from onboarding import docs_fields
 from track360.access import portal_view
@@ -127,7 +128,10 @@ def page_context(slug: str) -> dict[str, Any]:
             "canonical": [(field.value, values) for field, values in _canonical_values(slug)],
         }
     if slug == "errors":
-        context |= {"problem_types": PROBLEM_TYPES.values(), "error_codes": ERROR_CODES.values()}
+        context |= {
+            "problems": [(problem, *EXPLANATIONS[problem.code]) for problem in PROBLEM_TYPES.values()],
+            "error_codes": ERROR_CODES.values(),
+        }
     if slug == "warnings":
         context |= {"warning_codes": WARNING_CODES.values()}
     return context

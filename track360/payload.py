@@ -28,7 +28,7 @@ def payload_lines(value: Any, errors: Iterable[tuple[str, str]] = ()) -> list[Li
     for pointer, message in errors:
         while pointer and pointer not in places:
             pointer, _, missing = pointer.rpartition("/")
-            message = f"{missing}: {message}"
+            message = message if message.startswith(missing) else f"{missing}: {message}"
         messages[places.get(pointer, 0)].append(message)
     return [Line(index + 1, text, tuple(messages[index])) for index, (_, text) in enumerate(laid_out)]
 

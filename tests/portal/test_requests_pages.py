@@ -13,9 +13,10 @@ import pytest
 from django.test import Client as Browser
 from django.utils import timezone
 
-from integrations import request_pages
+from integrations import clients, request_log, request_pages
 from integrations.models import ApiRequest
 from tests.factories import ApiRequestFactory, ClientFactory, MembershipFactory, PartnerFactory, UserFactory
+from tests.payloads import sample
 from track360.models import Environment, Partner
 
 pytestmark = pytest.mark.django_db
@@ -238,6 +239,12 @@ def test_a_body_that_is_no_json_is_shown_around_the_fault(browser: Browser, sand
     assert "Byte 4,008" in text
 
 
+def test_a_refusal_of_the_whole_call_is_explained_too(browser: Browser, sandbox: Environment) -> None:
+    text = page(browser, f"{LIST}{logged(sandbox, status=401, error_code='token_expired').pk}/")
+    assert "Access tokens live for 3600 seconds" in text
+    assert "Fetch a new token" in text
+
+
 def test_a_body_of_the_wrong_shape_has_a_reason_and_no_record(browser: Browser, sandbox: Environment) -> None:
     finding = {"index": None, "pointer": "", "field": None, "code": "empty_batch", "message": "must not be empty"}
     detail = {"records": [{"index": None, "record": None, "errors": [finding]}]}
@@ -302,3 +309,28 @@ def test_the_page_of_a_request_takes_as_many_queries_for_many_records_as_for_one
     row = refused(sandbox, detail=detail)
     with django_assert_num_queries(DETAIL_QUERIES):
         browser.get(f"{LIST}{row.pk}/")
+
+
+def test_a_call_that_was_refused_is_explained_from_its_own_log(
+    browser: Browser, partner: Partner, sandbox: Environment
+) -> None:
+    """The whole way: push over HTTP, the log as the API writes it, the page as a person sees it."""
+    client = clients.create_client(sandbox, name="CRM", actor=None).client
+    token = clients.issue_token(client, actor=UserFactory.create(is_staff=True))
+    good = sample("customers", customer_id="cst_1")
+    bad = sample("customers", customer_id="cst_2", country_code="UK", e_mail="mara@example.com")
+    answer = Browser().post(
+        "/api/v1/igaming/customers/bulk",
+        [good, bad],
+        content_type="application/json",
+        headers={"Authorization": f"Bearer {token}"},
+    )
+    request_log.flush()
+    assert answer.status_code == 422
+    (request_id,) = shown(browser, status="422")
+    assert request_id == answer["X-Request-ID"]
+    text = page(browser, f"{LIST}{request_id}/")
+    assert text.count("data-faulty") == 2
+    assert "No such ISO 3166-1 alpha-2 country." in text
+    assert not re.search("mara@|john.d@", text)
+    assert re.search(r"Rejected</span>\s*<span[^>]*>1<", text)
