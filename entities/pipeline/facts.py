@@ -72,7 +72,8 @@ def unknown_customers(environment: Environment, customer_ids: Iterable[str]) -> 
             """
             SELECT id FROM unnest(%s::text[]) AS wanted (id)
              WHERE NOT EXISTS (SELECT 1 FROM entities_customer
-                                WHERE environment_id = %s AND customer_id = wanted.id)
+                                WHERE environment_id = %s AND customer_id = wanted.id
+                               OFFSET 0)  -- a look-up for each id: the environment must not be read whole
             """,
             [list(set(customer_ids)), environment.pk],
         )

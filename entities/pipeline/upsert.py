@@ -182,13 +182,17 @@ WITH incoming AS MATERIALIZED (
       FROM ROWS FROM (json_to_recordset(%(rows)s::json) AS ({record})) WITH ORDINALITY
 ),
 verdict AS MATERIALIZED (
-    SELECT i.*, s AS old, s.id AS old_id, s.xmin AS old_version,
+    SELECT i.*, s.old, s.id AS old_id, s.place_on_disk, s.old_version,
            CASE WHEN s.id IS NULL THEN 'created'
                 WHEN {table.stale} THEN 'stale'
                 WHEN ({stored}) IS NOT DISTINCT FROM ({incoming}) THEN 'unchanged'
                 ELSE 'updated' END AS outcome
       FROM incoming i
-      LEFT JOIN {table.name} s ON s.environment_id = %(environment)s AND {match}
+      LEFT JOIN LATERAL (
+           -- LIMIT keeps it a look-up by the unique key for each record, whatever the planner thinks of the table.
+           SELECT s.*, s AS old, s.ctid AS place_on_disk, s.xmin AS old_version
+             FROM {table.name} s WHERE s.environment_id = %(environment)s AND {match} LIMIT 1
+           ) s ON true
      ORDER BY {", ".join(f"i.{name}" for name in table.key)}  -- everyone locks in the same order
 ),
 inserted AS (
@@ -201,7 +205,7 @@ updated AS (
        SET updated_at = statement_timestamp(), source = %(source)s, batch_id = %(batch)s, {assignments}
       FROM verdict v
      WHERE v.outcome = 'updated'
-       AND t.environment_id = %(environment)s AND t.id = v.old_id AND t.xmin = v.old_version
+       AND t.ctid = v.place_on_disk AND t.xmin = v.old_version
     RETURNING 1
 ),
 changed AS (
