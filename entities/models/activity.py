@@ -43,6 +43,8 @@ class Activity(Record):
             models.Index(fields=["environment", "date", "id"], name="activity_by_date"),
             models.Index(fields=["environment", "updated_at", "id"], name="activity_by_update"),
             models.Index(fields=["environment", "customer_id", "id"], name="activity_by_customer"),
+            models.Index(fields=["environment", "game_type", "id"], name="activity_by_game_type"),
+            models.Index(fields=["environment", "currency", "id"], name="activity_by_currency"),
         ]
 
     def __str__(self) -> str:

@@ -34,6 +34,9 @@ class Customer(Record):
             models.Index(fields=["environment", "signup_date", "id"], name="customer_by_signup"),
             models.Index(fields=["environment", "updated_at", "id"], name="customer_by_update"),
             models.Index(fields=["environment", "affiliate_id", "id"], name="customer_by_affiliate"),
+            models.Index(fields=["environment", "campaign_id", "id"], name="customer_by_campaign"),
+            models.Index(fields=["environment", "country_code", "id"], name="customer_by_country"),
+            models.Index(fields=["environment", "kyc_status_id", "id"], name="customer_by_kyc_status"),
         ]
 
     def __str__(self) -> str:

@@ -43,6 +43,9 @@ class Transaction(Record):
             models.Index(fields=["environment", "transaction_date", "id"], name="transaction_by_date"),
             models.Index(fields=["environment", "updated_at", "id"], name="transaction_by_update"),
             models.Index(fields=["environment", "customer_id", "id"], name="transaction_by_customer"),
+            models.Index(fields=["environment", "transaction_type", "id"], name="transaction_by_type"),
+            models.Index(fields=["environment", "status", "id"], name="transaction_by_status"),
+            models.Index(fields=["environment", "currency", "id"], name="transaction_by_currency"),
             models.Index(
                 fields=["environment", "transaction_date"],
                 name="transaction_without_rate",
