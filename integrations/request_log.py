@@ -19,7 +19,7 @@ from psycopg2.extras import execute_values
 
 from entities.pipeline import InvalidJson, RecordError, Report
 from integrations.partitions import ensure_partitions
-from integrations.payloads import MASK, excerpt, masked_record
+from integrations.payloads import MASK, RECORD_LENGTH, excerpt, masked_record
 from track360 import exact_json
 from track360.problems import Problem
 from track360.proxy import client_ip
@@ -31,6 +31,7 @@ ROWS_A_STATEMENT = 500
 QUEUED_ROWS = 20_000
 QUEUED_BYTES = 32 * 2**20
 KEPT_RECORDS = 100
+ROW_BYTES = 500  # about, without what was refused
 PATH_LENGTH = 1000
 
 COLUMNS = (
@@ -55,8 +56,7 @@ class Queue:
         self.thread: threading.Thread | None = None
         self.ensured: dt.date | None = None
 
-    def put(self, row: Row) -> None:
-        size = len(row[-1] or "") + 500
+    def put(self, row: Row, *, size: int) -> None:
         if len(self.rows) >= QUEUED_ROWS or self.bytes + size > QUEUED_BYTES:
             self.dropped += 1
         else:
@@ -97,8 +97,9 @@ class Queue:
         if self.ensured != today:
             ensure_partitions(today)
             self.ensured = today
+        values = [(*row, None if detail is None else exact_json.dumps(detail)) for *row, detail in rows]
         with connection.cursor() as cursor:
-            execute_values(cursor.cursor, INSERT, rows, page_size=ROWS_A_STATEMENT)
+            execute_values(cursor.cursor, INSERT, values, page_size=ROWS_A_STATEMENT)
 
 
 queue = Queue()
@@ -106,10 +107,12 @@ flush = queue.flush
 atexit.register(flush)
 
 
-def note(request: HttpRequest, response: HttpResponse, *, path: str, seconds: float) -> None:
+def note(request: Any, response: HttpResponse, *, path: str, seconds: float) -> None:
     """Put one call into the queue; takes well under a millisecond and never raises."""
     try:
-        queue.put(_row(request, response, path=path, seconds=seconds))
+        row = _row(request, response, path=path, seconds=seconds)
+        kept = 0 if row[-1] is None else min(len(request.raw_body), KEPT_RECORDS * RECORD_LENGTH)
+        queue.put(row, size=ROW_BYTES + kept)
     except Exception:
         logger.exception("A call could not be noted for the request log")
 
@@ -168,24 +171,27 @@ def _summary(problem: Problem | None, report: Report | None) -> str:
     return f"{of}: {reason}{more}."
 
 
-def _detail(request: Any, problem: Problem | None, report: Report | None) -> str | None:
-    """What was refused, as the JSON text that the column holds."""
+def _detail(request: Any, problem: Problem | None, report: Report | None) -> dict[str, Any] | None:
+    """What was refused; the thread makes it JSON."""
     if report is not None and report.errors:
-        return exact_json.dumps({"records": refused_records(request.refused_body, report.errors)})
+        return {"records": refused_records(request.refused_body, report.errors)}
     cause = problem and problem.__cause__
     if isinstance(cause, InvalidJson):
-        return exact_json.dumps(excerpt(request.raw_body, cause.offset))
+        return excerpt(request.raw_body, cause.offset)
     return None
 
 
 def refused_records(body: Any, errors: list[RecordError]) -> list[dict[str, Any]]:
-    """The first 100 refused records, masked, each with its errors; of a body of the wrong shape the errors alone."""
+    """The first 100 refused records, masked, each with its errors; of a body of the wrong shape the errors alone.
+
+    The errors come in the order of their indexes.
+    """
     found: dict[int | None, dict[str, Any]] = {}
     for error in errors:
         entry = found.get(error.index)
         if entry is None:
             if len(found) == KEPT_RECORDS:
-                continue
+                break
             record = _record_at(body, error)
             entry = found[error.index] = {"index": error.index, "record": record, "errors": []}
         if error.code == "additional_property" and isinstance(entry["record"], dict):

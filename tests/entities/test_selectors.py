@@ -228,11 +228,13 @@ def test_reading_by_watermark_misses_nothing_that_commits_late(environment, open
         writer.insert(other, "quick")
     first = records_for(environment, "transactions", filters=since, per_page=2)
     late_watermark = first.watermark
+    assert late_watermark is not None
     seen = keys_of(first) + walk(environment, first, filters=since, per_page=2)
     assert seen == ["t0", "t1", "t2", "quick"]
     late.commit()
     again = records_for(environment, "transactions", filters={"updated_since": late_watermark})
     assert "late" in keys_of(again)
+    assert again.watermark is not None
     assert again.watermark > late_watermark
 
 
@@ -259,6 +261,7 @@ def test_a_record_updated_since_comes_again(environment, open_writer) -> None:
 def test_a_cursor_belongs_to_its_list_its_filters_and_its_environment(environment, open_writer) -> None:
     fill(open_writer(), 3)
     cursor = records_for(environment, "transactions", per_page=1).next_cursor
+    assert cursor is not None
     other = Environment.objects.create(partner=environment.partner, kind=Environment.Kind.PRODUCTION)
     for place, entity, filters, text in (
         (other, "transactions", {}, cursor),

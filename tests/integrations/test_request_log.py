@@ -37,7 +37,7 @@ def _empty_queue() -> Any:
     queue.rows.clear()
 
 
-def logged(answer: Any) -> ApiRequest:
+def logged(answer: Any) -> Any:
     request_log.flush()
     return ApiRequest.objects.get(pk=answer["X-Request-ID"])
 
