@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -21,6 +22,7 @@ from django.db import connection
 from track360 import embedded
 
 START_SECONDS = 30.0
+FAILURES = r"Internal Server Error: |The API crashed|Error handling request|Exception in worker"
 
 
 @dataclass(frozen=True)
@@ -42,8 +44,8 @@ class Server:
         ]
 
     def crashes(self) -> int:
-        """How many tracebacks it has printed."""
-        return self.log.read_text().count("Traceback (most recent call last)")
+        """How many failures of its own it has printed: of a view, of the API, of a worker."""
+        return len(re.findall(FAILURES, self.log.read_text()))
 
 
 @contextmanager
