@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -21,9 +22,10 @@ RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "be
 pytestmark = pytest.mark.browser
 
 
-def faults(browser: Browser, address: str, *, width: int, scheme: Any) -> list[str]:
+def faults(browser: Browser, address: str, *, width: int, scheme: Any, cookies: Sequence[Any] = ()) -> list[str]:
     """What is wrong with one page in one size and theme, in words."""
     context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    context.add_cookies(cookies)
     page = context.new_page()
     found: list[str] = []
     page.on("console", lambda message: found.append(message.text) if message.type in {"error", "warning"} else None)
