@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 from functools import cache
 
 import pycountry
@@ -19,7 +20,7 @@ Tender = tuple[str, tuple[int, int, int] | None, tuple[int, int, int] | None, bo
 def _withdrawn() -> dict[str, list[tuple[dt.date, dt.date]]]:
     """When currencies that ISO 4217 no longer lists were legal tender somewhere (CLDR; both days inclusive)."""
     periods: dict[str, list[tuple[dt.date, dt.date]]] = {}
-    by_territory: dict[str, list[Tender]] = get_global("territory_currencies")
+    by_territory: Mapping[str, list[Tender]] = get_global("territory_currencies")
     for tenders in by_territory.values():
         for code, start, end, is_tender in tenders:
             if is_tender and code not in CURRENCIES:

@@ -79,7 +79,7 @@ def staff_view(view: View) -> View:
     @login_required
     @wraps(view)
     def inner(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        if not request.user.is_staff:  # type: ignore[union-attr]
+        if not request.user.is_staff:
             raise Http404("No such page.")
         return view(request, *args, **kwargs)
 

@@ -101,7 +101,7 @@ class UserAdmin(TeamAdmin, DjangoUserAdmin):
     list_filter = ["is_staff", "is_active"]
     search_fields = ["email", "name"]
     ordering = ["email"]
-    filter_horizontal: list[str] = []
+    filter_horizontal = ()
     readonly_fields = ["last_login", "date_joined"]
     fieldsets = [
         (None, {"fields": ["email", "name", "password"]}),
@@ -120,10 +120,10 @@ class UserAdmin(TeamAdmin, DjangoUserAdmin):
         return bool(user.authenticator_set.all())  # type: ignore[attr-defined]
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return bool(request.user.is_superuser)  # type: ignore[union-attr]
+        return bool(request.user.is_superuser)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return bool(request.user.is_superuser)  # type: ignore[union-attr]
+        return bool(request.user.is_superuser)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False  # a person who leaves is made inactive: the audit keeps the name

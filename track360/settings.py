@@ -48,7 +48,6 @@ INSTALLED_APPS = [
     "allauth.mfa",
     "oauth2_provider",
     "rest_framework",
-    "drf_spectacular",
     "drf_spectacular_sidecar",
     "django_htmx",
     "template_partials",

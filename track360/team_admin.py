@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.core.paginator import Paginator
@@ -50,7 +51,7 @@ class TeamAccess:
     """Everybody of the integrations team (`is_staff`) may do what the page offers; Django's permissions are unused."""
 
     def _on_the_team(self, request: HttpRequest) -> bool:
-        return bool(request.user.is_active and request.user.is_staff)  # type: ignore[union-attr]
+        return bool(request.user.is_active and request.user.is_staff)
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return self._on_the_team(request)
@@ -113,7 +114,7 @@ class ReadOnlyAdmin(ReadOnly, ModelAdmin):
     show_full_result_count = False
     list_per_page = 50
     sortable_by: list[str] = []  # an order without an index would sort the whole table
-    actions = None
+    actions: ClassVar[Sequence[Any] | None] = None
 
     def found_by(self, model: type[Model], **key: Any) -> list[tuple[int, Any]]:
         """(environment id, id) of the rows with that key, in all environments, by the index that starts with them."""

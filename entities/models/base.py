@@ -31,6 +31,9 @@ class JsonTextField(models.TextField):
     None is SQL's NULL where the column has it, and else JSON's null: a record that was sent as null.
     """
 
+    _pyi_private_set_type: Any  # for django-stubs: text in the table, any JSON in Python
+    _pyi_private_get_type: Any
+
     def from_db_value(self, value: str | None, expression: Any, connection: Any) -> Any:
         return None if value is None else exact_json.loads(value)
 

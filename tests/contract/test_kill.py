@@ -67,8 +67,12 @@ def kill_workers(server: live.Server, pushers: list[Pusher], *, times: int) -> N
     """Each time once more batches have been answered, and at another moment of those under way."""
     chance = random.Random(7)
     for _ in range(times):
-        seen = sum(len(pusher.answered) for pusher in pushers)
-        wait_until(lambda seen=seen: sum(len(pusher.answered) for pusher in pushers) >= seen + CONNECTIONS)
+        wanted = sum(len(pusher.answered) for pusher in pushers) + CONNECTIONS
+
+        def enough(wanted: int = wanted) -> bool:
+            return sum(len(pusher.answered) for pusher in pushers) >= wanted
+
+        wait_until(enough)
         time.sleep(chance.uniform(0, 0.05))
         for worker in server.workers():
             os.kill(worker, signal.SIGKILL)
@@ -113,8 +117,8 @@ def assert_whole(environment: Environment, pusher: Pusher) -> set[int]:
     ):
         history.setdefault(pk, []).append(int(old["click_id"]))
     assert len(again) == RESENT
-    for pk, number in again.items():
-        assert [*history.get(pk, []), number] == sorted(stored)
+    for pk, last in again.items():
+        assert [*history.get(pk, []), last] == sorted(stored)
     return set(stored)
 
 

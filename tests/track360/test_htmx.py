@@ -25,7 +25,7 @@ def template_for(rendered: mock.Mock, headers: dict[str, str], *, fragment: str 
         return render_page(request, "list.html", {}, fragment=fragment)
 
     response = HtmxMiddleware(view)(RequestFactory().get("/", headers=headers))
-    assert response["Vary"] == "HX-Request"  # type: ignore[index]
+    assert response["Vary"] == "HX-Request"
     return str(rendered.call_args.args[1])
 
 
