@@ -141,7 +141,7 @@ def _row(request: Any, response: Any, *, path: str, seconds: float) -> Row:
         _storable(request.headers.get("User-Agent", "")),
         *(counts.get(name) for name in ("received", "created", "updated", "unchanged", "stale", "rejected")),
         problem.type.code if problem else "",
-        _storable(_summary(problem, report)),
+        _storable(summary(problem, report)),
         _detail(request, problem, report),
     )
 
@@ -156,7 +156,7 @@ def _length(request: HttpRequest) -> int:
     return min(int(declared), 2**62) if declared.isascii() and declared.isdigit() else 0
 
 
-def _summary(problem: Problem | None, report: Report | None) -> str:
+def summary(problem: Problem | None, report: Report | None) -> str:
     """One sentence: what was refused, and the first reason."""
     if report is None or not report.errors:
         return problem.detail if problem else ""

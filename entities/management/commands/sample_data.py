@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from argparse import ArgumentParser
 from typing import Any
 
@@ -11,6 +10,7 @@ from django.utils import timezone
 
 from entities.generator import SEED, sample
 from entities.models import Entity
+from track360 import exact_json
 
 
 class Command(BaseCommand):
@@ -28,6 +28,5 @@ class Command(BaseCommand):
         if not 1 <= count <= 1_000_000:
             raise CommandError("--count is from 1 to 1000000.")
         records = sample(entity, count, seed=seed, today=timezone.now().date())
-        # Amounts have at most 15 digits, so the shortest float writes the same number.
-        lines = (json.dumps(record, default=float) for record in records)
+        lines = map(exact_json.dumps, records)
         self.stdout.write("[\n " + ",\n ".join(lines) + "\n]")
