@@ -38,6 +38,7 @@ def revoke(request: HttpRequest) -> HttpResponse:
     return _answer(request, get_oauthlib_core().create_revocation_response)
 
 
+@csrf_exempt
 def metadata(request: HttpRequest) -> HttpResponse:
     """RFC 8414."""
     if request.method not in {"GET", "HEAD"}:
@@ -59,6 +60,7 @@ def metadata(request: HttpRequest) -> HttpResponse:
     )
 
 
+@csrf_exempt
 def jwks(request: HttpRequest) -> HttpResponse:
     """RFC 7517: the keys that access tokens are signed with."""
     if request.method not in {"GET", "HEAD"}:
