@@ -11,6 +11,7 @@ from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
+from django.views.decorators.gzip import gzip_page
 
 from track360.models import Environment, Membership, Partner, User
 
@@ -45,10 +46,12 @@ def portal_view(*, roles: frozenset[str] | None = None) -> Callable[[View], View
     """Decorate a page under `/p/<partner_slug>/<environment_kind>/`.
 
     The view gets a request with `.partner`, `.environment` and `.role` instead of the two path parts.
-    404 to everybody outside the partner; 403 where `roles` is given and the role is not among them.
+    404 to everybody outside the partner; 403 where `roles` is given and the role is not among them. The page goes out
+    compressed: a list of 50 records is 90 kB of markup that repeats itself.
     """
 
     def decorate(view: View) -> View:
+        @gzip_page
         @login_required
         @wraps(view)
         def inner(request: Any, *args: Any, partner_slug: str, environment_kind: str, **kwargs: Any) -> HttpResponse:
@@ -76,6 +79,7 @@ def portal_view(*, roles: frozenset[str] | None = None) -> Callable[[View], View
 def staff_view(view: View) -> View:
     """Decorate a page of the integrations team; 404 to everybody else."""
 
+    @gzip_page
     @login_required
     @wraps(view)
     def inner(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:

@@ -323,3 +323,12 @@ def test_the_request_that_wrote_a_record_is_linked(developer: Client, sandbox: E
     customer = CustomerFactory(environment=sandbox, batch_id=batch.pk)
     html = page(developer, "customer-detail", customer.pk)
     assert f"/requests/{batch.request_id}/" in html
+
+
+def test_a_full_list_is_light_on_the_wire(developer: Client, sandbox: Environment):
+    TransactionFactory.create_batch(60, environment=sandbox)
+    address = reverse("transaction-list", args=["aurora-casino", "sandbox"])
+    response = developer.get(address, headers={"Accept-Encoding": "gzip"})
+    assert response.headers["Content-Encoding"] == "gzip"
+    assert "Accept-Encoding" in response.headers["Vary"]
+    assert len(response.content) < 20_000

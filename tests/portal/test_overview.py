@@ -143,13 +143,15 @@ def test_hours_hold_what_was_stored_and_what_was_refused(sandbox: Environment, p
     BatchFactory(environment=sandbox, started_at=at, door=Batch.Door.SAMPLE, received=9)
     BatchFactory(environment=production, started_at=at, received=9)
     BatchFactory(environment=sandbox, started_at=NOW - dt.timedelta(hours=24), received=9)
+    BatchFactory(environment=sandbox, started_at=NOW.replace(minute=0), received=7)
 
     hours = hours_for(sandbox, hours=24, now=NOW)
 
     assert len(hours) == 24
     assert [hour.start.hour for hour in hours] == [*range(13, 24), *range(13)]
     assert hours[-3].traffic == Traffic(records=96, refused=5, created=96, late=5)
-    assert all(hour.traffic == Traffic() for hour in hours if hour is not hours[-3])
+    assert hours[-1].traffic == Traffic(records=7, created=1)
+    assert all(hour.traffic == Traffic() for hour in (*hours[:-3], hours[-2]))
 
 
 def test_the_picture_has_a_title_a_table_and_two_spans(developer: Client, sandbox: Environment):

@@ -41,6 +41,14 @@ def test_records_are_grouped_by_cause_with_counts(developer: Client, sandbox: En
     assert "?entity=customers&amp;code=country#records" in html
 
 
+def test_causes_of_the_other_environment_do_not_count(developer: Client, sandbox: Environment, production: Environment):
+    QuarantinedRecordFactory.create_batch(2, environment=production, code="required")
+    QuarantinedRecordFactory(environment=sandbox)
+    html = page(developer, "quarantine-list")
+    assert "1 refused record. " in html
+    assert ">required</a>" not in html
+
+
 def test_the_list_is_filtered_by_entity_and_cause(developer: Client, sandbox: Environment):
     wanted = QuarantinedRecordFactory(environment=sandbox, key="wanted")
     QuarantinedRecordFactory(environment=sandbox, key="other", code="required")
