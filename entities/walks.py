@@ -94,46 +94,135 @@ def first_rows(
 
 
 def next_rows(environment: Environment, listing: Listing, filters: Filters, walk: Walk, *, limit: int) -> list[Record]:
-    """The rows after `walk.after`."""
-    columns = listing.order(filters)
-    order = ", ".join(columns)
-    conditions, values = listing.conditions(filters, row="t")
-    after = f"({', '.join(f't.{column}' for column in columns)}) > ({', '.join('%s' for _ in columns)})"
-    where = f"t.environment_id = %s{conditions} AND {after}"
-    parameters = [environment.pk, *values, *walk.after]
-    if UPDATED_SINCE in filters or walk.snapshot is None:
-        sql = f"SELECT t.* FROM {listing.table} t WHERE {where} ORDER BY {order} LIMIT %s"
-        return list(listing.model._default_manager.raw(sql, [*parameters, limit]))
+    """The rows after `walk.after`, in order."""
+    rows: list[Record] = []
+    after: tuple[Any, ...] | None = walk.after
+    while after is not None and len(rows) < limit:
+        part, after = _window(environment, listing, filters, replace(walk, after=after), limit=limit)
+        rows += part
+    return rows[:limit]
 
-    seen, seen_values = _seen(walk.snapshot, row="history")
+
+def _window(
+    environment: Environment, listing: Listing, filters: Filters, walk: Walk, *, limit: int
+) -> tuple[list[Record], tuple[Any, ...] | None]:
+    """The rows from `walk.after` to where `limit` rows of the table reach, and that place (None at the end).
+
+    What is asked last sees most: a record that changes between two statements is found twice, never not at all.
+    """
+    columns = listing.order(filters)
+    standing = _standing(environment, listing, filters, walk, limit=limit)
+    edge = _key(standing[-1], columns) if len(standing) == limit else None
+    if UPDATED_SINCE in filters or walk.snapshot is None:
+        return standing, edge
+    recent = [row.pk for row in standing if row.updated_at >= walk.watermark]
+    moved = _changed_among(environment, listing, walk, recent) if recent else set()
+    found = {row.pk: row for row in standing if row.pk not in moved}
+    found |= {row.pk: row for row in _former(environment, listing, filters, walk, edge=edge, limit=limit)}
+    return sorted(found.values(), key=lambda row: _key(row, columns)), edge
+
+
+def _key(row: Record, columns: tuple[str, ...]) -> tuple[Any, ...]:
+    return tuple(getattr(row, column) for column in columns)
+
+
+def _standing(environment: Environment, listing: Listing, filters: Filters, walk: Walk, *, limit: int) -> list[Record]:
+    """The table's own rows; without those that a walk with a snapshot knows to be newer than itself."""
+    columns = listing.order(filters)
+    where, values = _after(environment, listing, filters, walk, row="t")
+    if UPDATED_SINCE not in filters and walk.snapshot is not None:
+        existed, existed_values = _existed(walk, row="t")
+        where += f" AND t.id <= %s AND {existed}"
+        values += [walk.newest_id, *existed_values]
+    sql = f"SELECT t.* FROM {listing.table} t WHERE {where} ORDER BY {', '.join(columns)} LIMIT %s"
+    return list(listing.model._default_manager.raw(sql, [*values, limit]))
+
+
+def _changed_among(environment: Environment, listing: Listing, walk: Walk, ids: list[int]) -> set[int]:
+    """Which of these records changed since the walk began."""
+    changed, values = _changed(environment, listing, walk)
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT history.record_id {changed} AND history.record_id = ANY(%s)", [*values, ids])
+        return {record_id for (record_id,) in cursor.fetchall()}
+
+
+def _former(
+    environment: Environment,
+    listing: Listing,
+    filters: Filters,
+    walk: Walk,
+    *,
+    edge: tuple[Any, ...] | None,
+    limit: int,
+) -> list[Record]:
+    """The records that changed or went since the walk began, as they were, where that was up to `edge`."""
+    columns = listing.order(filters)
+    changed, changed_values = _changed(environment, listing, walk)
+    where, values = _after(environment, listing, filters, walk, row="t")
     existed, existed_values = _existed(walk, row="t")
+    between, bounds = _date_between(listing, columns, walk, edge)
+    if edge is not None:
+        where += f" AND {_row(columns, 't')} <= {_row(columns)}"
+        values += edge
+        if columns == ("id",):  # known without a look at the values
+            changed += " AND history.record_id > %s AND history.record_id <= %s"
+            changed_values += [*walk.after, *edge]
     sql = f"""
         WITH changed AS MATERIALIZED (
-            SELECT DISTINCT ON (history.record_id) history.record_id AS id, history.old
-            FROM {RecordChange._meta.db_table} history
-            WHERE history.environment_id = %s AND history.entity = %s AND history.changed_at >= %s AND NOT {seen}
-            ORDER BY history.record_id, history.id
+            SELECT history.record_id AS id, min(history.id) AS first {changed} GROUP BY history.record_id
         )
-        SELECT * FROM (
-            (
-                SELECT t.* FROM {listing.table} t
-                WHERE {where} AND t.id <= %s
-                  AND (t.updated_at < %s OR (t.id NOT IN (SELECT id FROM changed) AND {existed}))
-                ORDER BY {order} LIMIT %s
-            ) UNION ALL (
-                SELECT t.* FROM changed, jsonb_populate_record(
-                    NULL::{listing.table},
-                    changed.old || jsonb_build_object('id', changed.id, 'environment_id', %s)
-                ) t
-                WHERE {where} AND t.id <= %s AND {existed}
-                ORDER BY {order} LIMIT %s
-            )
-        ) page ORDER BY {order} LIMIT %s
+        SELECT t.* FROM changed
+        JOIN {RecordChange._meta.db_table} history
+          ON history.environment_id = %s AND history.id = changed.first{between}
+        CROSS JOIN LATERAL jsonb_populate_record(
+            NULL::{listing.table},
+            history.old || jsonb_build_object('id', changed.id, 'environment_id', %s)
+        ) t
+        WHERE {where} AND t.id <= %s AND {existed}
+        ORDER BY {_row(columns, "t")} LIMIT %s
     """
-    history = [environment.pk, listing.entity.value, walk.watermark, *seen_values]
-    standing = [*parameters, walk.newest_id, walk.watermark, *existed_values, limit]
-    former = [environment.pk, *parameters, walk.newest_id, *existed_values, limit]
-    return list(listing.model._default_manager.raw(sql, [*history, *standing, *former, limit]))
+    place = [environment.pk, *bounds, environment.pk]
+    parameters = [*changed_values, *place, *values, walk.newest_id, *existed_values, limit]
+    return list(listing.model._default_manager.raw(sql, parameters))
+
+
+def _date_between(
+    listing: Listing, columns: tuple[str, ...], walk: Walk, edge: tuple[Any, ...] | None
+) -> tuple[str, list[Any]]:
+    """SQL that rules most of the history out by its date alone, before whole records are made of the rest."""
+    if columns[0] != listing.date_column:
+        return "", []
+    type_ = listing.model._meta.get_field(listing.date_column).db_type(connection)
+    date = f"(history.old ->> '{listing.date_column}')::{type_}"
+    if edge is None:
+        return f" AND {date} >= %s", [walk.after[0]]
+    return f" AND {date} BETWEEN %s AND %s", [walk.after[0], edge[0]]
+
+
+def _row(columns: tuple[str, ...], row: str | None = None) -> str:
+    """The columns of a row, or as many parameters, to be compared as one."""
+    return f"({', '.join(f'{row}.{column}' if row else '%s' for column in columns)})"
+
+
+def _after(
+    environment: Environment, listing: Listing, filters: Filters, walk: Walk, *, row: str
+) -> tuple[str, list[Any]]:
+    """SQL for "in the list, after the walk's place"."""
+    conditions, values = listing.conditions(filters, row=row)
+    columns = listing.order(filters)
+    sql = f"{row}.environment_id = %s{conditions} AND {_row(columns, row)} > {_row(columns)}"
+    return sql, [environment.pk, *values, *walk.after]
+
+
+def _changed(environment: Environment, listing: Listing, walk: Walk) -> tuple[str, list[Any]]:
+    """SQL for the history that was written since the walk began."""
+    assert walk.snapshot is not None
+    seen, seen_values = _seen(walk.snapshot, row="history")
+    sql = (
+        f"FROM {RecordChange._meta.db_table} history"
+        f" WHERE history.environment_id = %s AND history.entity = %s AND history.changed_at >= %s AND NOT {seen}"
+    )
+    return sql, [environment.pk, listing.entity.value, walk.watermark, *seen_values]
 
 
 def _seen(snapshot: str, *, row: str) -> tuple[str, list[Any]]:

@@ -193,6 +193,7 @@ def test_what_commits_during_the_walk_does_not_disturb_it(environment, open_writ
     keys = fill(writer, 6)
     batch = late.begin()
     late.insert(batch, "late", day=80)
+    late.insert(batch, "later", day=81)
     late.change(batch, "t3", transaction_date=DAY + dt.timedelta(days=90), status="reversed")
     with written(writer) as other:  # committed before the walk, later than what is open
         writer.insert(other, "t6", day=0)
@@ -203,6 +204,17 @@ def test_what_commits_during_the_walk_does_not_disturb_it(environment, open_writ
         writer.change(other, "late", note="changed after")
     seen = keys_of(first) + walk(environment, first, filters=filters, per_page=2)
     assert seen == ([*keys, "t6"][::-1] if "from" in filters else [*keys, "t6"])
+
+
+def test_records_that_crowd_in_from_further_on_neither_hide_nor_repeat_others(environment, open_writer) -> None:
+    writer = open_writer()
+    keys = fill(writer, 9)
+    first = records_for(environment, "transactions", filters={"from": DAY}, per_page=2)
+    with written(writer) as batch:
+        for number in range(5):
+            moment = DAY + dt.timedelta(days=2, hours=number + 1)  # just after the walk's place
+            writer.change(batch, f"t{number}", transaction_date=moment)
+    assert keys_of(first) + walk(environment, first, filters={"from": DAY}, per_page=2) == keys[::-1]
 
 
 def test_a_walk_shows_the_values_that_stood_when_it_began(environment, open_writer) -> None:
