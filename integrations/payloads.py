@@ -13,7 +13,13 @@ RECORD_LENGTH = 20_000
 _NAMES = "|".join(sorted(PII_FIELDS))
 _PII_MEMBER = re.compile(rb'("(?:%s)"\s*:\s*")((?:[^"\\]|\\.)*)' % _NAMES.encode())
 _EMAIL = re.compile(rb"[^\s\"'<>@,:;{}\[\]]+@[^\s\"'<>@,:;{}\[\]]+")
+_SECRET = re.compile(r"(?i)\b((?:access_|id_|refresh_)?token|(?:client_)?secret|password|authorization)=[^&]*")
 _AROUND = 2000
+
+
+def masked_query(query: str) -> str:
+    """A query string without what does not belong there, but is seen there."""
+    return _SECRET.sub(rf"\1={MASK}", query)
 
 
 def masked_record(record: Any) -> Any:

@@ -19,7 +19,7 @@ from psycopg2.extras import execute_values
 
 from entities.pipeline import InvalidJson, RecordError, Report
 from integrations.partitions import ensure_partitions
-from integrations.payloads import MASK, RECORD_LENGTH, excerpt, masked_record
+from integrations.payloads import MASK, RECORD_LENGTH, excerpt, masked_query, masked_record
 from track360 import exact_json
 from track360.problems import Problem
 from track360.proxy import client_ip
@@ -132,7 +132,7 @@ def _row(request: Any, response: Any, *, path: str, seconds: float) -> Row:
         caller.token_last_four if caller else "",
         request.method[:10],
         _storable(path),
-        _storable(request.META.get("QUERY_STRING", "")),
+        _storable(masked_query(request.META.get("QUERY_STRING", ""))),
         getattr(request, "entity", ""),
         response.status_code,
         round(seconds * 1000),

@@ -40,7 +40,7 @@ def problem_of(exception: Exception) -> Problem:
             logger.error("The database is away: %s", str(exception).strip())
             return Problem(
                 "unavailable",
-                "The database cannot be reached at the moment. Nothing was stored; send the request again.",
+                "The database cannot be reached at the moment. Send the request again; that is always safe.",
                 headers={"Retry-After": str(RETRY_SECONDS)},
             )
     logger.error("The API crashed", exc_info=exception)

@@ -101,8 +101,9 @@ EXPLANATIONS = {
         "the request_id.",
     ),
     "unavailable": (
-        "The database cannot be reached, or is too busy with the very records you sent. Nothing was stored.",
-        "Send the same call again after the seconds that Retry-After names.",
+        "The database cannot be reached, or is too busy with the very records you sent.",
+        "Send the same call again after the seconds that Retry-After names. Sending the newest version of a record "
+        "twice does no harm.",
     ),
 }
 

@@ -38,8 +38,10 @@ def read_parameters(request: HttpRequest, known: Mapping[str, Parameter]) -> dic
     errors: list[dict[str, Any]] = []
     for name, sent in request.GET.lists():
         message = None
+        shown = True
         if name not in known:
             message = f"is not known here; known are: {', '.join(known) or 'none'}"
+            shown = False  # it may be anything, a token too
         elif len(sent) > 1:
             message = "may be given only once"
         else:
@@ -48,21 +50,20 @@ def read_parameters(request: HttpRequest, known: Mapping[str, Parameter]) -> dic
             except ValueError as error:
                 message = str(error)
         if message:
-            errors.append(_error(name, sent[-1], message))
+            errors.append(_error(name, message) | ({"value": sent[-1][:VALUE_LENGTH]} if shown else {}))
     if errors:
         detail = " ".join(f"The parameter {error['field']} {error['message']}." for error in errors[:3])
         raise Problem("invalid_parameter", detail, errors=errors)
     return values
 
 
-def _error(name: str, value: str, message: str) -> dict[str, Any]:
+def _error(name: str, message: str) -> dict[str, Any]:
     return {
         "index": None,
         "pointer": "",
         "field": name[:VALUE_LENGTH],
         "code": "invalid_parameter",
         "message": message,
-        "value": value[:VALUE_LENGTH],
     }
 
 

@@ -61,6 +61,12 @@ def test_the_token_and_its_client_are_all_that_is_kept_of_the_credentials(client
     assert token not in str(ApiRequest.objects.filter(pk=row.pk).values().get())
 
 
+def test_a_token_in_the_query_is_neither_kept_nor_echoed(client: Browser, token: str) -> None:
+    answer = client.get(f"{CUSTOMERS}?access_token={token}&x=1", headers={"Authorization": f"Bearer {token}"})
+    assert (answer.status_code, token[:30].encode() in answer.content) == (422, False)
+    assert logged(answer).query == "access_token=***&x=1"
+
+
 def test_a_refused_token_is_logged_without_an_environment(client: Browser) -> None:
     row = logged(client.get(CUSTOMERS, headers={"Authorization": "Bearer a.b.c"}))
     assert (row.environment, row.status, row.error_code) == (None, 401, "invalid_token")
