@@ -6,7 +6,6 @@ Production starts the Procfile itself, after `manage.py migrate` and `manage.py 
 from __future__ import annotations
 
 import http.client
-import io
 import json
 import os
 import signal
@@ -21,7 +20,7 @@ from typing import IO, cast
 
 import django
 from django.core.management import call_command, get_commands
-from django.db import connections
+from django.db import OperationalError, connections
 
 from track360 import embedded, env
 
@@ -37,6 +36,8 @@ def main() -> None:
             code = run_processes(sign_in)
     except KeyboardInterrupt:
         code = 130
+    except OperationalError as error:
+        sys.exit(f"The database cannot be used; DATABASE_URL may be wrong. It says: {str(error).strip()}")
     sys.exit(code)
 
 
@@ -67,9 +68,10 @@ def prepare() -> str:
 
 def make_demo() -> str:
     print("First run: making the demo data.", flush=True)
-    output = io.StringIO()
-    call_command("demo", stdout=output)
-    demo = json.loads(output.getvalue())
+    made = subprocess.run([sys.executable, "manage.py", "demo"], cwd=env.BASE_DIR, stdout=subprocess.PIPE, check=False)
+    if made.returncode:
+        sys.exit("The demo could not be made; what went wrong stands above.")
+    demo = json.loads(made.stdout)
     partner, staff, client = demo["partner_user"], demo["staff_user"], demo["client"]
     return "\n".join(
         [
