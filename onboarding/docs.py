@@ -16,7 +16,7 @@ from integrations.api.pages import EXPLANATIONS
 from integrations.models import Client
 from onboarding import docs_fields
 from track360.access import portal_view
-from track360.models import Environment
+from track360.models import Environment, Partner
 from track360.problems import PROBLEM_TYPES
 
 PLACEHOLDER_CLIENT = "YOUR_CLIENT_ID"
@@ -63,6 +63,7 @@ def page(request: HttpRequest, slug: str = "") -> HttpResponse:
         "next_page": PAGES[place + 1] if place + 1 < len(PAGES) else None,
         "swagger_url": swagger_address(request),
         **reader(request),
+        **own_place(request, slug),
         **page_context(slug),
     }
     return render(request, f"docs/{slug or 'index'}.html", context)
@@ -113,6 +114,18 @@ def reader(request: HttpRequest) -> dict[str, Any]:
         "client_id": client.client_id if client else PLACEHOLDER_CLIENT,
         "own_client": client,
     }
+
+
+def own_place(request: HttpRequest, slug: str) -> dict[str, Any]:
+    """For somebody signed in on the public docs: the same page in his partner's sandbox."""
+    if getattr(request, "environment", None) is not None or not request.user.is_authenticated:
+        return {}
+    partner = Partner.objects.filter(memberships__user=request.user).first()
+    if partner is None:
+        return {}
+    kwargs = {"partner_slug": partner.slug, "environment_kind": Environment.Kind.SANDBOX}
+    url = reverse("docs-page", kwargs={**kwargs, "slug": slug}) if slug else reverse("docs", kwargs=kwargs)
+    return {"own_partner": partner, "own_docs": url}
 
 
 def page_context(slug: str) -> dict[str, Any]:

@@ -111,6 +111,11 @@ def test_in_a_partners_pages_the_examples_bear_the_readers_own_client(partner: P
     assert client.client_id not in text_of(browser, "/p/aurora/production/docs/")
 
 
+def test_the_public_docs_lead_a_reader_who_is_signed_in_to_his_own(partner: Partner) -> None:
+    assert 'href="/p/aurora/sandbox/docs/pushing/"' in text_of(browser_of(partner, "viewer"), "/docs/pushing/")
+    assert "/p/aurora" not in text_of(Browser(), "/docs/pushing/")
+
+
 def test_a_revoked_client_is_no_example(partner: Partner, sandbox: Environment) -> None:
     client = clients.create_client(sandbox, name="CRM", actor=None).client
     clients.revoke_client(client, actor=None)
