@@ -227,9 +227,9 @@ def pages(victim: Caller, request_id: str, *, partner: str, kind: str) -> list[s
         if not route.startswith(PORTAL):
             continue
         held = HELD.get(route.removeprefix(PORTAL).partition("/")[0])
-        number = held.objects.filter(environment=victim.environment).latest("pk").pk if held else ""
-        known = values | {"number": number}
-        found.append("/" + re.sub(r"<(?:\w+:)?(\w+)>", lambda name, known=known: str(known[name[1]]), route))
+        number = held._default_manager.filter(environment=victim.environment).latest("pk").pk if held else ""
+        known = {name: str(value) for name, value in (values | {"number": number}).items()}
+        found.append("/" + re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", route).format(**known))
     return found
 
 
