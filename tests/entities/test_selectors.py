@@ -13,6 +13,7 @@ import pytest
 from django.db import connection
 
 from entities.models import Customer, StatusMapping, Transaction
+from entities.pipeline import ingest
 from entities.pipeline.locks import INGEST_LOCK
 from entities.selectors import (
     Page,
@@ -215,6 +216,51 @@ def test_records_that_crowd_in_from_further_on_neither_hide_nor_repeat_others(en
             moment = DAY + dt.timedelta(days=2, hours=number + 1)  # just after the walk's place
             writer.change(batch, f"t{number}", transaction_date=moment)
     assert keys_of(first) + walk(environment, first, filters={"from": DAY}, per_page=2) == keys[::-1]
+
+
+def play(environment: Environment, day: int, *, games: str, **more: Any) -> list[dict[str, Any]]:
+    return [
+        {"date": f"2026-03-{day:02}", "customer_id": "c1", "game_type": game, "currency": "EUR", **more}
+        for game in games
+    ]
+
+
+@pytest.mark.parametrize("filters", [{}, {"from": DAY.date()}, {"game_type": "a"}])
+def test_a_walk_is_exact_over_what_the_pipeline_itself_writes(environment, filters) -> None:
+    customer = {"customer_id": "c1", "signup_date": "2026-01-01T00:00:00Z", "affiliate_id": "a"}
+    assert ingest(environment, "customers", customer).stored
+    assert ingest(environment, "activity", play(environment, 2, games="abc") + play(environment, 1, games="abc")).stored
+    everything = [row.pk for row in records_for(environment, "activity", filters=filters).records]
+    first = records_for(environment, "activity", filters=filters, per_page=1)
+    seen = [row.pk for row in first.records]
+    for games in ("", "abcd", "b"):  # taken back, sent again under new ids, taken back in part
+        for day in (1, 2):
+            body = play(environment, day, games=games, bets_count=len(games))
+            assert ingest(environment, "activity", body, replace_day=dt.date(2026, 3, day)).stored
+    cursor = first.next_cursor
+    while cursor:
+        page = records_for(environment, "activity", filters=filters, per_page=1, cursor=cursor)
+        assert [row.bets_count for row in page.records] == [None]  # type: ignore[attr-defined]
+        seen += [row.pk for row in page.records]
+        cursor = page.next_cursor
+    assert seen == everything
+
+
+def test_a_batch_writes_everything_under_one_transaction_id(environment) -> None:
+    """Walks take the batch's row for all that it wrote; a savepoint would give parts of it ids of their own."""
+    customer = {"customer_id": "c1", "signup_date": "2026-01-01T00:00:00Z", "affiliate_id": "a", "kyc_status_id": "new"}
+    ingest(environment, "customers", [customer])
+    body = [customer | {"affiliate_id": "b"}, customer | {"customer_id": "c2"}, {}]
+    report = ingest(environment, "customers", body, lenient=True)
+    with connection.cursor() as cursor:
+        tables = ("batch", "customer", "recordchange", "quarantinedrecord")
+        for table, column in zip(tables, ("id", "batch_id", "batch_id", "batch_id"), strict=True):
+            cursor.execute(f"SELECT xmin FROM entities_{table} WHERE {column} = %s", [report.batch_id])
+            found = {xmin for (xmin,) in cursor.fetchall()}
+            assert len(found) == 1, table
+            if table == "batch":
+                expected = found
+            assert found == expected, table
 
 
 def test_a_walk_shows_the_values_that_stood_when_it_began(environment, open_writer) -> None:
