@@ -29,7 +29,10 @@ class QuarantinedRecord(models.Model):
     errors = JsonTextField()
 
     class Meta:
-        indexes = [models.Index(fields=["environment", "id"], name="quarantine_by_id")]
+        indexes = [
+            models.Index(fields=["environment", "id"], name="quarantine_by_id"),
+            models.Index(fields=["environment", "entity", "code", "id"], name="quarantine_by_cause"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.entity} {self.key}: {self.code}"
