@@ -15,7 +15,7 @@ client_pages: list[URLPattern | URLResolver] = [
 pages: list[URLPattern | URLResolver] = [
     path("credentials/", views.client_list, name="client-list"),
     path("credentials/new/", views.client_new, name="client-new"),
-    path("credentials/<str:client_id>/", include(client_pages)),
+    path("credentials/<slug:client_id>/", include(client_pages)),
     path("requests/", views.request_list, name="request-list"),
     path("requests/<uuid:request_id>/", views.request_detail, name="request-detail"),
 ]

@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 from django.conf import settings
 from django.contrib import messages
 from django.core.exceptions import ValidationError
+from django.core.validators import slug_re
 from django.db import transaction
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect
@@ -289,7 +290,8 @@ def _sentence(refused: int) -> str:
 
 def _unlisted(client_id: str, names: list[tuple[str, str]]) -> list[tuple[str, str]]:
     """A client of the query string that the menu does not hold is a choice too, as itself."""
-    return [(client_id, client_id)] if client_id and client_id not in dict(names) else []
+    is_one = slug_re.fullmatch(client_id) and client_id not in dict(names)
+    return [(client_id, client_id)] if is_one else []
 
 
 def _with(url: str, parameters: dict[str, str]) -> str:

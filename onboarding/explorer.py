@@ -59,7 +59,8 @@ def explorer_clients(request: HttpRequest) -> list[Client]:
 @require_POST
 def sandbox_token(request: PortalRequest) -> HttpResponse:
     """A token of a sandbox client for the API explorer, as JSON. It ends with its client or secret like any other."""
-    client = get_object_or_404(Client, environment=request.environment, client_id=request.POST.get("client_id", ""))
+    client_id = request.POST.get("client_id", "").replace("\x00", "")
+    client = get_object_or_404(Client, environment=request.environment, client_id=client_id)
     try:
         token = issue_token(client, actor=request.user, ip=client_ip(request))
     except ValidationError as refusal:

@@ -286,3 +286,12 @@ def test_the_list_takes_as_many_queries_for_many_clients_as_for_few(
 
 
 LIST_QUERIES = 8
+
+
+def test_no_address_or_field_makes_a_server_error(browser: Browser, partner: Partner) -> None:
+    for client_id in ("%00", "%ff", "x" * 3000, "..", "%0a"):
+        for page in ("", "rotate/", "revoke/"):
+            assert browser.get(f"/p/aurora/sandbox/credentials/{client_id}/{page}").status_code == 404
+    for position in ("\x00", "9" * 50, "-1", "x~1"):
+        assert browser.get("/p/aurora/sandbox/credentials/", {"before": position}).status_code == 200
+    assert browser.post("/p/aurora/sandbox/docs/token/", {"client_id": "\x00"}).status_code == 404

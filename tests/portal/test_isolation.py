@@ -44,7 +44,7 @@ def rows(sandbox: Environment) -> dict[str, object]:
         "activity/<int:number>": ActivityFactory(environment=sandbox).pk,
         "quarantine/<int:number>": QuarantinedRecordFactory(environment=sandbox).pk,
         "<uuid:request_id>": ApiRequestFactory(environment=sandbox).pk,
-        "<str:client_id>": client.client_id,
+        "<slug:client_id>": client.client_id,
         "<uuid:secret_id>": ClientSecretFactory(client=client).pk,
         "docs/<slug:slug>": "customers",
     }

@@ -107,7 +107,15 @@ def test_one_request_is_found_by_its_id(browser: Browser, sandbox: Environment) 
 
 @pytest.mark.parametrize(
     "query",
-    [{"status": "9"}, {"entity": "x"}, {"from": "soon"}, {"from": "2026-13-40"}, {"id": "1"}, {"method": "\x00"}],
+    [
+        {"status": "9"},
+        {"entity": "x"},
+        {"from": "soon"},
+        {"from": "2026-13-40"},
+        {"id": "1"},
+        {"method": "\x00"},
+        {"client": "\x00"},
+    ],
 )
 def test_a_filter_that_cannot_be_read_says_so_and_shows_nothing(
     browser: Browser, sandbox: Environment, query: dict[str, str]
