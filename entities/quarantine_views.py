@@ -58,6 +58,7 @@ def quarantine_list(request: PortalRequest) -> HttpResponse:
     personal = sees_personal_data(request.role)
     context = {
         "form": form,
+        "clear": request.path if form.is_filtered else "",
         "state": _list_state(causes),
         "causes": [(cause, _meaning(cause.code)) for cause in causes],
         "records": [_row(record, personal=personal) for record in page.rows],

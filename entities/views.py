@@ -112,6 +112,7 @@ def _record_list(request: PortalRequest, listed: ListPage) -> HttpResponse:
     context = {
         **vars(listed),
         "form": form,
+        "clear": request.path if form.is_filtered else "",
         "records": found.page.rows,
         "state": _list_state(listed, all_of_them),
         "shown": _shown(found, listed),
