@@ -326,6 +326,10 @@ RAIL = (
 )
 
 
+# Pages whose name does not begin with that of their section.
+SECTION_OF = {"swagger": "docs"}
+
+
 @register.simple_tag(takes_context=True)
 def rail_groups(context: Context) -> list[tuple[str, list[NavLink]]]:
     """The rail's links in groups. A page that this installation does not have gives no link."""
@@ -343,7 +347,7 @@ def rail_groups(context: Context) -> list[tuple[str, list[NavLink]]]:
 
 
 def _same_section(here: str, url_name: str) -> bool:
-    return here.split("-")[0] == url_name.split("-")[0]
+    return SECTION_OF.get(here, here.split("-")[0]) == url_name.split("-")[0]
 
 
 @register.simple_tag(takes_context=True)
