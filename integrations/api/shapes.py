@@ -61,7 +61,7 @@ def data(schema: Json) -> Json:
 def stored(schema: Json) -> Json:
     """The answer to a single record."""
     outcome = {"type": "string", "enum": [name for name in OUTCOMES if name != "rejected"]}
-    return record({"data": schema, "outcome": outcome, "warnings": _list(ref("Finding"))})
+    return record({"data": or_null(schema), "outcome": outcome, "warnings": _list(ref("Finding"))})
 
 
 def envelope(items: Json, *, watermark: bool = False) -> Json:

@@ -97,9 +97,11 @@ class RecordList(ApiView):
         if report.refused:
             raise refused(report)
         (outcome,) = report.outcomes
+        record = _stored(self.environment(request), self.entity, body)
         return json_answer(
             {
-                "data": renderers.RENDERERS[self.entity](_stored(self.environment(request), self.entity, body)),
+                # Null where somebody replaced its day in the meantime.
+                "data": None if record is None else renderers.RENDERERS[self.entity](record),
                 "outcome": outcome,
                 "warnings": renderers.findings(report.warnings),
             },

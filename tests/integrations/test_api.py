@@ -121,6 +121,14 @@ def test_activity_is_given_back_by_its_key(api: Api, customer: dict[str, Any]) -
     assert (data["ggr"], data["ggr_source"], data["bets_count"]) == (7.5, "computed", None)
 
 
+def test_activity_that_is_taken_back_before_it_is_read_again_is_no_crash(
+    api: Api, customer: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("integrations.api.views.activity_for", lambda *args, **key: None)
+    answer = api.send("activity", ACTIVITY)
+    assert (answer.status_code, answer.json()["data"]) == (201, None)
+
+
 def test_bulk_counts_and_tells_outcomes_when_asked(api: Api, customer: dict[str, Any]) -> None:
     batch = [CUSTOMER, CUSTOMER | {"customer_id": "cst_2"}]
     plain = api.send("customers/bulk", batch).json()
