@@ -20,15 +20,18 @@ SELECT 1, date '2026-01-01' + n % 10, 'c' || n, 'slots', 'EUR', now(), now(), 'p
 
 
 @pytest.mark.django_db
-def test_a_batch_of_an_environment_that_analyze_has_not_seen_looks_up_by_the_whole_key() -> None:
+@pytest.mark.parametrize("analysed", [False, True], ids=["in the first minutes", "after ANALYZE"])
+@pytest.mark.parametrize("environment", [1, 99], ids=["full environment", "new environment"])
+def test_a_batch_looks_each_record_up_by_the_whole_key(analysed: bool, environment: int) -> None:
     with connection.cursor() as cursor:
         cursor.execute(FILL)
-        cursor.execute("ANALYZE entities_activity")
+        if analysed:
+            cursor.execute("ANALYZE entities_activity")
         cursor.execute(
             "EXPLAIN " + upsert_sql("activity"),
             {
                 "rows": json.dumps([{}]),
-                "environment": 99,
+                "environment": environment,
                 "source": "push",
                 "batch": uuid.uuid4(),
                 "entity": "activity",
