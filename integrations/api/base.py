@@ -19,6 +19,7 @@ from track360.models import Environment
 from track360.problems import Problem
 
 METHODS = ("get", "post", "put", "delete")
+ACCEPTED = {JSON, PROBLEM_JSON, "application/*", "*/*"}
 
 
 class ApiView(APIView):
@@ -63,7 +64,7 @@ class ApiView(APIView):
         if request.method not in allowed:
             names = ", ".join(allowed)
             return Problem("method_not_allowed", f"Allowed here: {names}.", headers={"Allow": names})
-        if not (request.accepts(JSON) or request.accepts(PROBLEM_JSON)):
+        if not accepts_json(request):
             return Problem("not_acceptable", "Answers are application/json; the Accept header excludes that.")
         return None
 
@@ -107,3 +108,11 @@ class ApiView(APIView):
         plain.report = report
         plain.refused_body = body if report.errors else None
         return report
+
+
+def accepts_json(request: HttpRequest) -> bool:
+    """Whether the Accept header lets through what we send. Parameters as in `application/json; charset=utf-8` do not
+    matter, though Django has them rule JSON out; an empty header is none."""
+    if not request.headers.get("Accept", "").strip():
+        return True
+    return any(f"{accepted.main_type}/{accepted.sub_type}" in ACCEPTED for accepted in request.accepted_types)

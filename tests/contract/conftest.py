@@ -18,6 +18,7 @@ import pytest
 
 from integrations.clients import NewSecret, Override, create_client
 from tests.contract import live
+from tests.payloads import sample
 from track360 import exact_json
 from track360.models import Environment, Partner, User
 from track360.partners import create_partner
@@ -94,6 +95,14 @@ def connect(server: live.Server) -> Iterator[Callable[..., Caller]]:
 def caller(connect: Callable[..., Caller], sandbox: Environment) -> Caller:
     """A sandbox client of a partner that no other test knows, with every scope."""
     return connect(sandbox)
+
+
+@pytest.fixture
+def filled(caller: Caller) -> Caller:
+    """With the guide's three samples."""
+    for entity in ("customers", "transactions", "activity"):
+        assert caller.post(f"{API}/{entity}", sample(entity)).status_code == 201
+    return caller
 
 
 @pytest.fixture
