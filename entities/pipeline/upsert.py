@@ -226,7 +226,8 @@ def upsert(environment: Environment, *, entity: str, rows: list[Row], source: st
     """Store the rows; inside `in_transaction`. Raises Contended, or IntegrityError where a new key came meanwhile."""
     if not rows:
         return Written(0, [], {}, {})
-    with connection.cursor() as cursor:
+    # The driver's own cursor: with DEBUG Django's would keep and format the text of every batch.
+    with connection.wrap_database_errors, connection.connection.cursor() as cursor:
         cursor.execute(
             upsert_sql(entity),
             {
