@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 
 from track360 import env
@@ -27,3 +28,8 @@ limit_request_line = 8190
 forwarded_allow_ips = ",".join(map(str, env.networks("TRUSTED_PROXIES")))
 
 control_socket_disable = True  # would be made in the home folder
+
+
+def post_fork(server: object, worker: object) -> None:
+    """What was loaded before the fork lives as long as the worker: the garbage collector need not look at it again."""
+    gc.freeze()

@@ -11,6 +11,7 @@ from entities.models import Entity
 from entities.pipeline.facts import STATUS_FIELDS, rate_key
 from entities.pipeline.report import RecordError
 from entities.pipeline.rules import sort_key
+from entities.pipeline.validate import pointer_to
 from entities.pipeline.work import Work
 
 GGR_TOLERANCE = Decimal("0.01")
@@ -95,9 +96,11 @@ def late_warnings(work: Work, positions: Iterable[int]) -> list[RecordError]:
         due_from = (work.clock.now - ACTIVITY_DUE).date().isoformat()
     else:
         due_from = sort_key(work.clock.fresh_from)
-    rows = work.rows
+    rows, late = work.rows, [position for position in positions if work.rows[position][field] < due_from]
+    # A batch of old records has a thousand of these, so they are made in one go.
     return [
-        work.finding(position, field, "late", message) for position in positions if rows[position][field] < due_from
+        RecordError(index, pointer_to(index, field), field, "late", message, rows[position][field], has_value=True)
+        for position, index in zip(late, map(work.index, late), strict=True)
     ]
 
 

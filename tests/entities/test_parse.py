@@ -34,6 +34,7 @@ from entities.pipeline import InvalidJson, parse_json
         b'"\\ud800"',
         b'"\\udc00\\ud800"',
         b"[" * 65 + b"]" * 65,
+        b"[" + b"[" * 64 + b"]" * 64 + b", 1" * 63 + b"]",
         b'{"a":' * 65 + b"1" + b"}" * 65,
         b"[" * 990 + b"]" * 990,
         b"[" * 100_000 + b"]" * 100_000,
