@@ -69,7 +69,7 @@ def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _is_flat(raw: bytes, value: Any) -> bool:
-    """Whether there are so few brackets that nothing can be nested too deep: most bodies are arrays of plain objects."""
+    """Whether there are too few brackets for a deep nesting, as in nearly every body: an array of plain objects."""
     brackets = raw.count(b"{") + raw.count(b"[")
     if brackets <= MAX_DEPTH:
         return True
