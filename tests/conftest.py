@@ -71,6 +71,8 @@ def _set_up_environment() -> None:
 
 _set_up_environment()
 django.setup()  # the folders' own conftest files import models
+# A worker that inherits this would have its settings loaded before it has an environment of its own.
+del os.environ["DJANGO_SETTINGS_MODULE"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
