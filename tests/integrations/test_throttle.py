@@ -10,11 +10,13 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
 from integrations.api.authentication import Caller
 from integrations.api.throttle import check
+from track360 import limits
 from track360.models import Environment, Partner
 from track360.problems import Problem
 
@@ -118,32 +120,27 @@ def away() -> str:
 
 
 @pytest.mark.parametrize("how", ["hung", "away"])
-def test_without_valkey_nothing_is_limited_and_nothing_slow(
+def test_without_valkey_nothing_is_limited_and_it_is_left_alone_for_a_while(
     how: str, request: pytest.FixtureRequest, settings: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     settings.API_TOKEN_LIMIT = 1
     settings.REDIS_URL = request.getfixturevalue(how)
     who = caller()
-    start = time.perf_counter()
 
     with caplog.at_level(logging.ERROR):
         states = [check(who) for _ in range(50)]
 
-    assert time.perf_counter() - start < 0.5
     assert [state.headers() for state in states] == [{}] * 50
     assert len(caplog.records) == 1
 
 
-def test_a_check_takes_about_half_a_millisecond() -> None:
+def test_a_valkey_that_hangs_is_waited_for_once(hung: str, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.REDIS_URL = hung
+    asked = Mock(wraps=limits._limiter)
+    monkeypatch.setattr(limits, "_limiter", asked)
     who = caller()
-    check(who)
 
-    best = min(_seconds(who) for _ in range(100))
+    for _ in range(50):
+        check(who)
 
-    assert best < 0.002
-
-
-def _seconds(who: Caller) -> float:
-    start = time.perf_counter()
-    check(who)
-    return time.perf_counter() - start
+    assert asked.call_count == 1
