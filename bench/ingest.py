@@ -1,8 +1,9 @@
 """Bulk push over HTTP against COPY into the same table, in one run: `python -m bench.ingest`.
 
 Both sides write the same transactions, all new, dated within the last minutes as the guide wants them, 1,000 a commit,
-into the table with all its indexes; everything runs on this machine, the clients too. COPY is the limit: it checks nothing and cannot upsert.
-It runs before and after the push and the mean counts, so that the growing table favours neither side.
+into the table with all its indexes; everything runs on this machine, the clients too. COPY is the limit: it checks
+nothing and cannot upsert. It runs before and after the push and the mean counts, so that the growing table favours
+neither side.
 """
 
 from __future__ import annotations
