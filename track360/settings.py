@@ -23,7 +23,8 @@ DEBUG = env.DEBUG
 BASE_URL = env.base_url()
 SECRET_KEY = env.secret_key()
 HTTPS = BASE_URL.startswith("https://")
-ALLOWED_HOSTS = ["*"] if DEBUG else [urlsplit(BASE_URL).hostname or ""]
+HOST = urlsplit(BASE_URL).hostname or ""
+ALLOWED_HOSTS = ["*"] if DEBUG else [HOST]
 ROOT_URLCONF = "track360.urls"
 WSGI_APPLICATION = "track360.wsgi.application"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -100,6 +101,16 @@ DATABASES = {
     )
 }
 DATABASES["default"].setdefault("OPTIONS", {}).setdefault("connect_timeout", 5)
+
+# In the database, shared by all processes and there whether Valkey is or not: what allauth counts to limit sign-in,
+# and the one-time codes that have been used.
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.db.DatabaseCache",
+        "LOCATION": "track360_cache",
+        "OPTIONS": {"MAX_ENTRIES": 10_000},
+    }
+}
 
 # -- Sign-in ------------------------------------------------------------------
 
@@ -200,6 +211,7 @@ STATICFILES_DIRS = [BASE_DIR / "static"]
 # -- Mail ---------------------------------------------------------------------
 
 globals().update(env.email())
+DEFAULT_FROM_EMAIL = f"Track360 <no-reply@{HOST}>"
 
 # -- Admin --------------------------------------------------------------------
 
@@ -261,6 +273,7 @@ SECURE_REDIRECT_EXEMPT = [
 SECURE_HSTS_SECONDS = int(timedelta(days=365).total_seconds()) if HTTPS else 0
 SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]  # HSTS for other hosts of the domain is not ours to say
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
+CSRF_FAILURE_VIEW = "track360.views.csrf_failure"
 SESSION_COOKIE_AGE = int(timedelta(days=14).total_seconds())
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
