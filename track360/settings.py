@@ -24,7 +24,8 @@ BASE_URL = env.base_url()
 SECRET_KEY = env.secret_key()
 HTTPS = BASE_URL.startswith("https://")
 HOST = urlsplit(BASE_URL).hostname or ""
-ALLOWED_HOSTS = ["*"] if DEBUG else [HOST]
+# The names of this machine in development, and no others: a page from elsewhere must not read the debug pages.
+ALLOWED_HOSTS = [HOST, ".localhost", "127.0.0.1", "[::1]"] if DEBUG else [HOST]
 ROOT_URLCONF = "track360.urls"
 WSGI_APPLICATION = "track360.wsgi.application"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -285,4 +286,20 @@ CONTENT_SECURITY_POLICY = {
         "object-src": [NONE],
         "img-src": [SELF, "data:"],
     }
+}
+
+# -- Logging ------------------------------------------------------------------
+
+# To stderr, in production too. Of answers only the 5xx: a refusal is the caller's affair, and the request log's.
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": "WARNING"},
+    "loggers": {
+        "django": {"handlers": [], "level": "WARNING"},
+        "django.request": {"level": "ERROR"},
+        "django.security.DisallowedHost": {"level": "CRITICAL"},
+    },
 }
