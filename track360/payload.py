@@ -33,14 +33,6 @@ def payload_lines(value: Any, errors: Iterable[tuple[str, str]] = ()) -> list[Li
     return [Line(index + 1, text, tuple(messages[index])) for index, (_, text) in enumerate(laid_out)]
 
 
-def text_lines(text: str, *, first: int = 1, faulty: int | None = None, message: str = "") -> list[Line]:
-    """A body that is not JSON, or a piece of one: its lines from number `first` on, `faulty` marked with `message`."""
-    return [
-        Line(number, line, (message,) if number == faulty else ())
-        for number, line in enumerate(text.splitlines(), start=first)
-    ]
-
-
 def _lay_out(
     value: Any, *, pointer: str = "", depth: int = 0, before: str = "", after: str = ""
 ) -> Iterator[tuple[str, str]]:

@@ -21,7 +21,6 @@ from entities.pipeline.validate import DATE_TIME_MESSAGE, finding
 Row = dict[str, Any]
 
 FRESH = dt.timedelta(minutes=5)
-MONEY_LIMIT = 10**15
 COUNT_LIMIT = 2**31 - 1
 FIRST_DAY = "1900-01-01"
 FIRST_MOMENT = f"{FIRST_DAY}T00:00:00Z"

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from track360.payload import payload_lines, text_lines
+from track360.payload import payload_lines
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
@@ -45,8 +45,3 @@ def test_an_error_stands_on_the_line_its_pointer_names_or_on_the_nearest_object_
 
 def test_a_line_keeps_all_its_errors() -> None:
     assert payload_lines(1, [("", "one"), ("", "two")])[0].messages == ("one", "two")
-
-
-def test_text_that_is_not_json_keeps_its_own_line_numbers() -> None:
-    lines = text_lines("{\n  'a'", first=41, faulty=42, message="a quote")
-    assert [(line.number, line.messages) for line in lines] == [(41, ()), (42, ("a quote",))]
