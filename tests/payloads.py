@@ -7,12 +7,12 @@ from typing import Any
 
 from track360 import exact_json
 
-_FILES = {"customers": "customer", "transactions": "transaction", "activity": "activity"}
+SAMPLES = Path(__file__).resolve().parent.parent / "entities" / "schemas" / "samples"
 
 
 def sample(entity: str, **changes: Any) -> dict[str, Any]:
     """The guide's sample of the entity, with some fields set; a field set to `...` is left out."""
-    text = Path(__file__).with_name(f"{_FILES[entity]}.sample.json").read_text()
+    text = (SAMPLES / f"{entity}.json").read_text()
     record = exact_json.loads(text) | changes
     return {field: value for field, value in record.items() if value is not ...}
 
