@@ -11,6 +11,8 @@ from track360.styleguide import styleguide
 urlpatterns = [
     path("", views.home, name="home"),
     path("admin/", admin.site.urls),
+    # Who takes over an open session must not move the account to an address of his own: the team changes addresses.
+    path("accounts/email/", views.not_offered),
     path("accounts/", include("allauth.account.urls")),
     path("accounts/2fa/", include("allauth.mfa.urls")),
     path("theme/", views.set_theme, name="theme"),

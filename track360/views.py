@@ -8,7 +8,7 @@ from typing import Any, cast
 from allauth.mfa.models import Authenticator
 from django.contrib.auth.decorators import login_required
 from django.db.models import Exists, OuterRef
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST
@@ -41,6 +41,11 @@ def set_theme(request: HttpRequest) -> HttpResponse:
             secure=request.is_secure(),
         )
     return response
+
+
+def not_offered(request: HttpRequest) -> HttpResponse:
+    """Stands before a page that a library brings and the portal does not have."""
+    raise Http404("No such page.")
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:

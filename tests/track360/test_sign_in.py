@@ -107,6 +107,13 @@ def test_signing_in_leads_nowhere_else(ann: User, target: str) -> None:
     assert answer["Location"] == "/"
 
 
+def test_nobody_moves_an_account_to_another_address(ann: User) -> None:
+    client = Client()
+    sign_in(client=client)
+    assert client.get("/accounts/email/").status_code == 404
+    assert client.post("/accounts/email/", {"email": "eve@example.com", "action_add": ""}).status_code == 404
+
+
 def test_a_form_without_its_csrf_token_is_explained(db: None) -> None:
     answer = sign_in(client=Client(enforce_csrf_checks=True))
     assert answer.status_code == 403
