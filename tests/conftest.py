@@ -20,6 +20,8 @@ import pytest
 import redis
 from django.contrib.auth.hashers import PBKDF2PasswordHasher
 from django.db.backends.postgresql.operations import DatabaseOperations
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 from pytest_django.plugin import DjangoDbBlocker
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium")
@@ -82,6 +84,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure() -> None:
     from django.conf import settings
 
+    hypothesis_settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    hypothesis_settings.load_profile("busy")  # how fast the machine is says nothing about the code
     settings.PASSWORD_HASHERS = ["tests.conftest.QuickHasher"]
     settings.STATIC_ROOT.mkdir(exist_ok=True)  # whitenoise warns where there is none, and warnings are errors
 
