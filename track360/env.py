@@ -171,7 +171,7 @@ def _key(name: str, make: Callable[[], str], wanted: str) -> str:
         except (OSError, ValueError) as error:
             raise Misconfigured(f"{name}_FILE cannot be read ({error}); write the path of a text file.") from None
     if not DEBUG:
-        raise Misconfigured(f"{name} is missing; write {wanted} into it, or a file's path into {name}_FILE.")
+        raise Misconfigured(f"{name} is missing; write into it, or into a file that {name}_FILE names: {wanted}.")
     return _kept(VAR / "keys" / name.lower(), make)
 
 

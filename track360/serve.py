@@ -61,7 +61,7 @@ def prepare() -> str:
 
     call_command("migrate", interactive=False, verbosity=0)
     first = env.DEBUG and not Partner.objects.exists() and "demo" in get_commands()
-    sign_in = make_demo() if first else "For fresh passwords run: .venv/bin/python manage.py demo"
+    sign_in = make_demo() if first else f"For fresh passwords run: {demo_command()}"
     connections.close_all()
     return sign_in
 
@@ -78,9 +78,16 @@ def make_demo() -> str:
             f"  partner     {partner['email']}  {partner['password']}",
             f"  staff       {staff['email']}  {staff['password']}  (second factor: {staff['totp_secret']})",
             f"  API client  {client['client_id']}  {client['client_secret']}  ({client['environment']})",
-            "These are shown once. For fresh ones run: .venv/bin/python manage.py demo",
+            f"These are shown once. For fresh ones run: {demo_command()}",
         ]
     )
+
+
+def demo_command() -> str:
+    """What to type in a second terminal, which has neither our PORT nor the DEBUG of `script/server`."""
+    port = [f"PORT={env.PORT}"] if env.PORT != 8000 else []
+    debug = ["DEBUG=true"] if os.environ.get("DATABASE_URL") else []  # it alone means production
+    return " ".join([*port, *debug, ".venv/bin/python manage.py demo"])
 
 
 def run_processes(sign_in: str) -> int:

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from track360 import embedded, env
+from track360 import embedded, env, serve
 
 SERVE = [sys.executable, "-m", "track360.serve"]
 READY_SECONDS = 10
@@ -88,3 +88,20 @@ def test_servers_come_back_after_kill_and_stop_with_their_last_user(environment:
         wait_until_ready(environment, READY_SECONDS)
     assert not postgres.alive()
     assert not valkey.alive()
+
+
+@pytest.mark.parametrize(
+    ("port", "database", "command"),
+    [
+        (8000, "", ".venv/bin/python manage.py demo"),
+        (8001, "", "PORT=8001 .venv/bin/python manage.py demo"),
+        (8000, "postgresql://localhost/track360", "DEBUG=true .venv/bin/python manage.py demo"),
+    ],
+)
+def test_the_demo_command_works_in_a_second_terminal(
+    monkeypatch: pytest.MonkeyPatch, port: int, database: str, command: str
+) -> None:
+    monkeypatch.setattr(env, "PORT", port)
+    monkeypatch.setenv("DATABASE_URL", database)
+
+    assert serve.demo_command() == command
