@@ -63,6 +63,12 @@ def test_search_goes_by_name_or_slug(staff: Client, partner: Partner, query: str
     assert re.findall(r"<strong>([^<]+)</strong>", html) == ["Aurora Casino"]
 
 
+def test_a_new_portal_says_how_to_make_a_partner(staff: Client):
+    html = partners(staff)
+    assert "create_partner" in html
+    assert "No such partner" not in html
+
+
 @pytest.mark.parametrize("query", ["?q=nobody", "?q=%00", "?q=%25", f"?q={'x' * 5000}", "?q=%ff"])
 def test_a_search_without_a_hit_says_so(staff: Client, partner: Partner, query: str):
     assert "<h1>Partners</h1>" in partners(staff, query)
