@@ -7,14 +7,27 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
+from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
 from axe_playwright_python.sync_playwright import Axe
+from django.test import Client
 from playwright.sync_api import Browser, Page, sync_playwright
 from pytest_django import Settings
 from pytest_django.live_server_helper import LiveServer
 
 from tests.conftest import CHROMIUM
+from tests.factories import PASSWORD, UserFactory
 
 PATHS = ("/styleguide/", "/styleguide/?environment=production", "/accounts/login/", "/accounts/password/reset/")
+ACCOUNT = ("/accounts/2fa/", "/accounts/password/change/", "/accounts/2fa/totp/activate/", "/accounts/reauthenticate/")
+SECOND_FACTOR = (
+    "/accounts/2fa/",
+    "/accounts/2fa/recovery-codes/",
+    "/accounts/2fa/recovery-codes/generate/",
+    "/accounts/2fa/totp/deactivate/",
+    "/accounts/2fa/reauthenticate/",
+    "/accounts/logout/",
+)
 # Each width and each theme once: layout does not depend on colour, nor colour on layout.
 SCREENS: tuple[tuple[int, Any], ...] = ((1440, "light"), (375, "dark"))
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
@@ -54,6 +67,24 @@ def test_every_component_and_the_way_in_are_sound_in_both_themes_and_sizes(
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         for path, (width, scheme) in itertools.product(PATHS, SCREENS):
             found += faults(browser, live_server.url + path, width=width, scheme=scheme)
+        browser.close()
+    assert found == []
+
+
+def test_the_pages_of_ones_own_account_are_sound(live_server: LiveServer) -> None:
+    before, after = Client(), Client()
+    for client in (before, after):
+        user = UserFactory(password=PASSWORD)
+        client.post("/accounts/login/", {"login": user.email, "password": PASSWORD})
+    TOTP.activate(user, generate_totp_secret())
+    RecoveryCodes.activate(user)
+    found: list[str] = []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        for client, paths in ((before, ACCOUNT), (after, SECOND_FACTOR)):
+            session = {"name": "sessionid", "value": client.cookies["sessionid"].value, "url": live_server.url}
+            for path, (width, scheme) in zip(paths, itertools.cycle(SCREENS), strict=False):
+                found += faults(browser, live_server.url + path, width=width, scheme=scheme, cookies=[session])
         browser.close()
     assert found == []
 
