@@ -265,7 +265,7 @@ UNFOLD = {
 # -- Security -----------------------------------------------------------------
 
 TRUSTED_PROXIES = env.networks("TRUSTED_PROXIES")  # only their X-Forwarded-* counts
-FIELD_KEYS = env.field_keys()  # encrypt partners' secrets at rest
+FIELD_KEYS = env.field_keys()  # encrypt secrets at rest, by track360.sealed
 SECURE_SSL_REDIRECT = HTTPS
 SECURE_REDIRECT_EXEMPT = [
     r"^api/",
