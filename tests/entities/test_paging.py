@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime as dt
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from entities.models import Activity, Customer
 from entities.paging import PER_PAGE, Position, keyset_page, position_of, read_position
@@ -37,6 +39,36 @@ def test_a_walk_down_and_up_again_shows_the_same_pages():
     assert first.newer is None
     assert third.older is None
     assert [row.id for row in back.rows] == [row.id for row in second.rows]
+
+
+@given(count=st.integers(0, 260), place=st.integers(1, 261))
+def test_from_anywhere_a_walk_shows_each_row_once_and_ends(count: int, place: int):
+    fetch = fetch_from(rows(count))
+    down = keyset_page(fetch, model=Customer, before=str(place))
+    older = [row.id for row in down.rows]
+    while down.older:
+        down = keyset_page(fetch, model=Customer, **down.older)
+        older += [row.id for row in down.rows]
+    up = keyset_page(fetch, model=Customer, after=str(place))
+    newer = [row.id for row in up.rows]
+    while up.newer:
+        up = keyset_page(fetch, model=Customer, **up.newer)
+        newer = [row.id for row in up.rows] + newer
+    assert newer == list(range(count, place, -1))
+    assert older == list(range(min(count, place - 1), 0, -1))
+
+
+@given(text=st.text(max_size=40) | st.from_regex(r"[0-9T:.+~Z-]{1,40}", fullmatch=True))
+def test_whatever_stands_in_an_address_is_a_position_or_none(text: str):
+    position = read_position(text, model=Customer, columns=("signup_date", "id"))
+    assert position is None or (position[0].tzinfo is not None and 0 <= position[1] < 2**63)
+
+
+@given(moment=st.datetimes(timezones=st.just(dt.UTC)), number=st.integers(1, 2**63 - 1))
+def test_any_position_reads_back_as_it_was_written(moment: dt.datetime, number: int):
+    customer = Customer(id=number, signup_date=moment)
+    columns = ("signup_date", "id")
+    assert read_position(position_of(customer, columns), model=Customer, columns=columns) == (moment, number)
 
 
 def test_the_newest_page_reached_upwards_has_nothing_newer():
