@@ -77,7 +77,9 @@ def push(delivery: Delivery, environment: Environment, call: ApiRequest) -> Repo
     try:
         body = parse_json(raw)
     except InvalidJson as error:
-        call.status, call.error_code, call.error_summary = 400, "invalid_json", f"{error}"
+        place = "" if error.offset is None else f" (at byte {error.offset})"
+        call.status, call.error_code = 400, "invalid_json"
+        call.error_summary = f"The body is not valid JSON: {error}{place}."
         call.detail = excerpt(raw, error.offset)
         return None
     report = ingest(environment, delivery.entity, body, shape="array", lenient=delivery.lenient, request_id=call.id)
@@ -85,6 +87,8 @@ def push(delivery: Delivery, environment: Environment, call: ApiRequest) -> Repo
     call.status = 422 if report.refused else 200
     for name, count in report.counts().items():
         setattr(call, name, count)
+    if report.refused:
+        call.rejected = len(report.bad_indexes())  # as the log of a live call has it
     if report.errors:
         call.detail = {"records": refused_records(body, report.errors)}
         call.error_summary = summary(None, report)

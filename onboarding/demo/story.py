@@ -125,7 +125,7 @@ class Story:
         for player in self.people:
             record, changed = player.record, player.signup
             if player.signup > imported:
-                yield player.signup, record
+                yield player.signup, {**record, "last_modified_date": utc(player.signup)}
             elif self.rng.random() > 0.025:
                 continue
             if record["kyc_status_id"] in ("pending", "not_started", "expired", "doc_requested"):

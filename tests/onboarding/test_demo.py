@@ -85,9 +85,10 @@ def test_what_was_late_then_is_late_and_not_all_of_it(filled: Environment) -> No
 def test_something_went_wrong_in_every_way_that_a_page_shows(filled: Environment) -> None:
     refused = ApiRequest.objects.filter(environment=filled, status=422)
     assert all(call.detail["records"] and "records refused" in call.error_summary for call in refused)
+    assert all(0 < call.rejected <= call.received and call.created == 0 for call in refused)
     assert refused.exists()
     broken = ApiRequest.objects.filter(environment=filled, status=400)
-    assert all("excerpt" in call.detail for call in broken)
+    assert all("excerpt" in call.detail and "not valid JSON" in call.error_summary for call in broken)
     assert broken.exists()
     assert ApiRequest.objects.filter(status=401, error_code="token_expired").exists()
     assert Batch.objects.filter(environment=filled, refused=True).exists()
