@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import dj_database_url
 from celery.schedules import crontab
 from csp.constants import NONE, SELF
+from django.templatetags.static import static
 from django.urls import reverse_lazy
 
 from track360 import embedded, env
@@ -33,6 +34,7 @@ USE_TZ = True
 TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en"
 USE_I18N = False
+FORMAT_MODULE_PATH = ["track360.formats"]
 
 # -- Apps ---------------------------------------------------------------------
 
@@ -227,12 +229,28 @@ DEFAULT_FROM_EMAIL = f"Track360 <no-reply@{HOST}>"
 
 # -- Admin --------------------------------------------------------------------
 
+# The portal's blue (static/css/tokens.css) in the steps that unfold asks for: lightness and chroma.
+ADMIN_BLUES = {
+    50: "97% 0.016",
+    100: "93% 0.035",
+    200: "88% 0.06",
+    300: "78% 0.115",
+    400: "68% 0.155",
+    500: "60% 0.18",
+    600: "53% 0.2",
+    700: "47% 0.19",
+    800: "40% 0.14",
+    900: "33% 0.1",
+    950: "25.5% 0.05",
+}
 UNFOLD = {
     "SITE_TITLE": "Track360",
     "SITE_HEADER": "Track360",
     "SITE_SUBHEADER": "Integrations team",
     "SITE_URL": "/",
-    "SITE_SYMBOL": "hub",
+    "SITE_ICON": lambda request: static("icons/favicon.svg"),
+    "STYLES": [lambda request: static("css/admin.css")],
+    "COLORS": {"primary": {str(step): f"oklch({shade} 262)" for step, shade in ADMIN_BLUES.items()}},
     "SIDEBAR": {
         "show_search": True,
         "navigation": [

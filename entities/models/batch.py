@@ -49,6 +49,7 @@ class Batch(models.Model):
     warnings = models.IntegerField(default=0)
 
     class Meta:
+        verbose_name_plural = "batches"
         indexes = [
             models.Index(fields=["environment", "started_at"], name="batch_by_start"),
         ]

@@ -23,6 +23,7 @@ class FxRate(models.Model):
     usd_rate = models.DecimalField(max_digits=24, decimal_places=16)
 
     class Meta:
+        verbose_name = "FX rate"
         constraints = [
             models.UniqueConstraint(fields=["currency", "day", "source"], name="fx_rate_key"),
             models.CheckConstraint(

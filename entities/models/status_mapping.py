@@ -9,9 +9,9 @@ from track360.models import Environment, Partner
 
 
 class StatusField(models.TextChoices):
-    KYC_STATUS = "kyc_status_id"
-    SALES_STATUS = "sales_status_id"
-    TRANSACTION_STATUS = "status"
+    KYC_STATUS = "kyc_status_id", "KYC status"
+    SALES_STATUS = "sales_status_id", "sales status"
+    TRANSACTION_STATUS = "status", "transaction status"
 
 
 CANONICAL_VALUES: dict[str, tuple[str, ...]] = {

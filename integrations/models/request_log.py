@@ -44,6 +44,7 @@ class ApiRequest(models.Model):
     class Meta:
         managed = False
         db_table = "integrations_apirequest"
+        verbose_name = "request"
 
     def __str__(self) -> str:
         return f"{self.method} {self.path} {self.status}"
