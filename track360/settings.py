@@ -132,6 +132,17 @@ ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_ADAPTER = "track360.access.AccountAdapter"
+ACCOUNT_FORMS = {
+    "login": "track360.account_forms.LoginForm",
+    "reauthenticate": "track360.account_forms.ReauthenticateForm",
+    "change_password": "track360.account_forms.ChangePasswordForm",
+    "reset_password": "track360.account_forms.ResetPasswordForm",
+    "reset_password_from_key": "track360.account_forms.ResetPasswordKeyForm",
+}
+MFA_FORMS = {
+    "authenticate": "track360.account_forms.AuthenticateForm",
+    "reauthenticate": "track360.account_forms.ReauthenticateByCodeForm",
+}
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
 MFA_ADAPTER = "track360.sealed.MfaAdapter"
 MFA_TOTP_ISSUER = "Track360"
