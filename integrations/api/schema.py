@@ -29,6 +29,16 @@ Json = dict[str, Any]
 IGAMING = "/api/v1/igaming"
 # What a call can meet whatever it does, what it can meet with a token, and what it can meet with a body.
 ANY, WITH_TOKEN, WITH_BODY = (400, 403, 404, 405, 406, 422, 503), (401, 429), (411, 413, 415)
+# Part of the path -> where the operation is listed.
+GROUPS = {
+    "/oauth": "Tokens",
+    "/.well-known": "Tokens",
+    "/customers": "Customers",
+    "/transactions": "Transactions",
+    "/activity": "Activity",
+    "/requests": "Requests and quarantine",
+    "/quarantine": "Requests and quarantine",
+}
 SINGULAR = {Entity.CUSTOMERS: "Customer", Entity.TRANSACTIONS: "Transaction", Entity.ACTIVITY: "Activity"}
 
 
@@ -56,7 +66,7 @@ def document() -> Json:
         },
         "servers": [{"url": settings.BASE_URL}],
         "security": [{"token": []}],
-        "paths": oauth_paths() | paths | _day_path() | _log_paths() | _schema_path(),
+        "paths": _grouped(oauth_paths() | paths | _day_path() | _log_paths() | _schema_path()),
         "components": {
             "securitySchemes": {
                 "token": {
@@ -189,6 +199,15 @@ def _log_paths() -> Json:
 def _schema_path() -> Json:
     answers = {200: ("OpenAPI 3.1.", {"type": "object"})}
     return {"/api/schema/": {"get": _operation("This document", scope=None, answers=answers)}}
+
+
+def _grouped(paths: Json) -> Json:
+    """Each operation with the name of its group, under which the explorer lists it."""
+    for path, operations in paths.items():
+        group = next((group for part, group in GROUPS.items() if part in path), "This API")
+        for operation in operations.values():
+            operation["tags"] = [group]
+    return paths
 
 
 def _operation(

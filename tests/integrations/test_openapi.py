@@ -47,6 +47,11 @@ def test_every_operation_says_what_it_takes_to_call_it() -> None:
                 assert {"400", "411", "413", "415", "422"} <= statuses, (method, path)
 
 
+def test_every_operation_stands_in_a_group() -> None:
+    groups = {operation["tags"][0] for operations in document()["paths"].values() for operation in operations.values()}
+    assert groups == {"Tokens", "Customers", "Transactions", "Activity", "Requests and quarantine", "This API"}
+
+
 def test_every_reference_leads_somewhere() -> None:
     text = str(document())
     for kind, name in re.findall(r"#/components/(\w+)/(\w+)", text):
