@@ -99,14 +99,20 @@ def _tiles(request: PortalRequest, shown: Overview) -> list[Tile]:
 def partner_list(request: HttpRequest) -> HttpResponse:
     search = request.GET.get("q", "").replace("\x00", "").strip()[:200]
     rows = partner_rows(request.user, search=search, now=timezone.now())  # type: ignore[arg-type]
-    context = {"rows": rows, "search": search, "state": _partners_state(rows, search), "is_cut": len(rows) == SHOWN}
+    waiting = [row for row in rows if row.level > Level.NOT_STARTED]
+    context = {
+        "rows": rows,
+        "search": search,
+        "state": _partners_state(rows, waiting, search=search),
+        "next": waiting[0] if waiting and not search else None,
+        "is_cut": len(rows) == SHOWN,
+    }
     return render_page(request, "onboarding/partner_list.html", context, fragment="partners")
 
 
-def _partners_state(rows: list[PartnerRow], search: str) -> str:
+def _partners_state(rows: list[PartnerRow], waiting: list[PartnerRow], *, search: str) -> str:
     if search:
         return f"{len(rows)} {'partner matches' if len(rows) == 1 else 'partners match'} “{search}”."
-    waiting = [row for row in rows if row.level > Level.NOT_STARTED]
     if not waiting:
         return f"{len(rows)} partners, nobody needs you."
     verb = "needs" if len(waiting) == 1 else "need"

@@ -17,7 +17,7 @@ HEIGHT = 100.0  # of every plot, in its own units
 STEP = 10.0  # the width of one hour
 BAR = 7.0
 # A refusal must be seen, however many records stand under it.
-LEAST = 2.5
+LEAST = 2.0
 
 FRESHNESS_TARGET = timedelta(minutes=5)
 

@@ -112,6 +112,8 @@ def _team_state(members: list[Any]) -> str:
     unprotected = [member.user.email for member in members if not member.has_second_factor]
     if not unprotected:
         return f"{people}, all with a second factor."
+    if len(unprotected) == count > 1:
+        return f"{people}, none with a second factor."
     if len(unprotected) == 1:
         return f"{people}. {unprotected[0]} signs in without a second factor."
     return f"{people}. {len(unprotected)} sign in without a second factor."

@@ -43,6 +43,7 @@ def test_partners_stand_by_how_much_they_need_somebody(staff: Client):
     names = re.findall(r"<strong>(\w+)</strong>", html)
     assert names == ["Refusing", "Silent", "Trying", "Mapping", "Idle", "Well", "Gone"]
     assert "4 of 7 partners need attention. Next: Refusing." in html
+    assert re.search(r'href="/p/refusing/production/">Open Refusing', html)
     assert 'href="/p/refusing/production/"><strong>' in html
     assert "3.0 % of the 100 records of 24 hours were refused in production." in html
 

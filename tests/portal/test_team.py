@@ -32,6 +32,10 @@ def test_people_stand_with_role_and_second_factor(developer: Client, viewer: Cli
     assert "stranger@elsewhere.example" not in html
 
 
+def test_a_team_without_any_second_factor_is_not_counted_twice(developer: Client, viewer: Client):
+    assert "2 people, none with a second factor." in developer.get(TEAM).content.decode()
+
+
 def test_whoever_has_no_second_factor_is_led_to_it(developer: Client):
     html = developer.get(TEAM).content.decode()
     assert "Set up your second factor" in html
