@@ -8,7 +8,7 @@ from typing import Any, cast
 from allauth.mfa.models import Authenticator
 from django.contrib.auth.decorators import login_required
 from django.db.models import Exists, OuterRef
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, HttpResponseServerError
 from django.shortcuts import redirect, render
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST
@@ -70,7 +70,10 @@ def too_many_requests(request: HttpRequest) -> HttpResponse:
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """Without request and context processors: the database may be what is broken."""
-    return render(None, "errors/500.html", status=500)
+    try:
+        return render(None, "errors/500.html", status=500)
+    except ValueError:  # a static file without its hashed name: collectstatic has not been run
+        return HttpResponseServerError("Something went wrong on our side. It is logged.", content_type="text/plain")
 
 
 @login_required
