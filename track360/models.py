@@ -56,6 +56,7 @@ class Partner(models.Model):
     class Status(models.TextChoices):
         ACTIVE = "active"
         SUSPENDED = "suspended"
+        CLOSED = "closed"
 
     slug = models.SlugField(max_length=63, unique=True)
     name = models.CharField(max_length=200)
@@ -107,12 +108,68 @@ class Membership(models.Model):
         return f"{self.user} {self.role}"
 
 
+class Invitation(models.Model):
+    """Somebody asked by email to join a partner in a role. The link's token is kept as its SHA-256 digest only."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    partner = models.ForeignKey(Partner, on_delete=models.CASCADE, related_name="invitations")
+    email = models.EmailField()
+    role = models.CharField(max_length=16, choices=Membership.Role)
+    digest = models.CharField(max_length=64, unique=True)
+    invited_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+    created_at = models.DateTimeField(default=timezone.now)
+    expires_at = models.DateTimeField()
+    accepted_at = models.DateTimeField(null=True)
+    accepted_by = models.ForeignKey(User, null=True, on_delete=models.PROTECT, related_name="+")
+    revoked_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                "partner",
+                Lower("email"),
+                condition=models.Q(accepted_at=None, revoked_at=None),
+                name="invitation_open_once",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.email} as {self.role}"
+
+
+class SecondFactorReset(models.Model):
+    """One member of staff asks that a person's second factors be taken away, another one does it."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    user = models.ForeignKey(User, on_delete=models.PROTECT, related_name="second_factor_resets")
+    reason = models.TextField()
+    requested_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+    requested_at = models.DateTimeField(default=timezone.now)
+    decided_by = models.ForeignKey(User, null=True, on_delete=models.PROTECT, related_name="+")
+    decided_at = models.DateTimeField(null=True)
+    approved = models.BooleanField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["user"], condition=models.Q(decided_at=None), name="second_factor_reset_open_once"
+            ),
+            models.CheckConstraint(
+                condition=~models.Q(decided_by=models.F("requested_by")), name="second_factor_reset_takes_two"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"second factors of {self.user}"
+
+
 class AuditEvent(models.Model):
     """One thing somebody did. Append-only: the database itself refuses UPDATE and DELETE."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     at = models.DateTimeField(default=timezone.now)
     actor = models.ForeignKey(User, null=True, on_delete=models.PROTECT, related_name="+")
+    client_id = models.CharField(max_length=100, blank=True, help_text="The OAuth client, where a program did it.")
     action = models.CharField(max_length=64)
     partner = models.ForeignKey(Partner, null=True, on_delete=models.PROTECT, related_name="+")
     environment = models.ForeignKey(Environment, null=True, on_delete=models.PROTECT, related_name="+")

@@ -18,6 +18,7 @@ urlpatterns = [
     path("theme/", views.set_theme, name="theme"),
     path("styleguide/", styleguide, name="styleguide"),
     path("p/<slug:partner_slug>/<slug:environment_kind>/team/", views.team, name="team"),
+    path("", include("onboarding.api.urls")),  # before those of integrations, which answer for all of /api
     path("", include("entities.urls")),
     path("", include("integrations.urls")),
     path("", include("onboarding.urls")),

@@ -7,10 +7,19 @@ from entities.models.affiliate import Affiliate
 from entities.models.base import Entity, JsonTextField, Record, Source
 from entities.models.batch import Batch, RecordCounter
 from entities.models.customer import Customer
+from entities.models.erasure import Erasure
 from entities.models.fx_rate import FxRate
 from entities.models.quarantine import QuarantinedRecord
 from entities.models.record_change import RecordChange
-from entities.models.status_mapping import CANONICAL_VALUES, SeenStatus, StatusField, StatusMapping
+from entities.models.status_mapping import (
+    CANONICAL_VALUES,
+    CanonicalValue,
+    MappingChange,
+    MappingChangeLine,
+    SeenStatus,
+    StatusField,
+    StatusMapping,
+)
 from entities.models.transaction import FxSource, Transaction
 
 __all__ = [
@@ -18,12 +27,16 @@ __all__ = [
     "Activity",
     "Affiliate",
     "Batch",
+    "CanonicalValue",
     "Customer",
     "Entity",
+    "Erasure",
     "FxRate",
     "FxSource",
     "GgrSource",
     "JsonTextField",
+    "MappingChange",
+    "MappingChangeLine",
     "QuarantinedRecord",
     "Record",
     "RecordChange",

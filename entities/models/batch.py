@@ -52,6 +52,7 @@ class Batch(models.Model):
         verbose_name_plural = "batches"
         indexes = [
             models.Index(fields=["environment", "started_at"], name="batch_by_start"),
+            models.Index(fields=["environment", "entity", "door", "started_at"], name="batch_by_entity"),
         ]
 
     def __str__(self) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import uuid
+
 from django.db import models
 from django.utils import timezone
 
-from track360.models import Environment, Partner
+from track360.models import Environment, Partner, User
 
 
 class StatusField(models.TextChoices):
@@ -19,6 +21,21 @@ CANONICAL_VALUES: dict[str, tuple[str, ...]] = {
     StatusField.SALES_STATUS: ("new", "contacted", "qualified", "converted", "lost"),
     StatusField.TRANSACTION_STATUS: ("pending", "approved", "declined", "reversed"),
 }
+
+
+class CanonicalValue(models.Model):
+    """A canonical value that the integrations team added to those of `CANONICAL_VALUES`; the same for all partners."""
+
+    field = models.CharField(max_length=32, choices=StatusField)
+    value = models.CharField(max_length=64)
+    added_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+    added_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["field", "value"], name="canonical_value_key")]
+
+    def __str__(self) -> str:
+        return f"{self.field} {self.value}"
 
 
 class StatusMapping(models.Model):
@@ -37,6 +54,43 @@ class StatusMapping(models.Model):
         return f"{self.field} {self.raw_value} -> {self.canonical_value}"
 
 
+class MappingChange(models.Model):
+    """One save of a partner's mapping: who, when, and in its lines what was before. Never altered."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    partner = models.ForeignKey(Partner, on_delete=models.PROTECT, related_name="+")
+    at = models.DateTimeField(default=timezone.now)
+    by = models.ForeignKey(User, null=True, on_delete=models.PROTECT, related_name="+")
+    client_id = models.CharField(max_length=100, blank=True)
+    undoes = models.OneToOneField(
+        "self", null=True, on_delete=models.PROTECT, related_name="undone_by", help_text="The change taken back."
+    )
+
+    class Meta:
+        indexes = [models.Index(fields=["partner", "-at"], name="mapping_change_by_time")]
+
+    def __str__(self) -> str:
+        return f"mapping of {self.partner} at {self.at:%Y-%m-%d %H:%M}"
+
+
+class MappingChangeLine(models.Model):
+    """One raw value in a change. `…_declared` false: there was, or is, no row; a null value: declared only."""
+
+    change = models.ForeignKey(MappingChange, on_delete=models.CASCADE, related_name="lines")
+    field = models.CharField(max_length=32, choices=StatusField)
+    raw_value = models.TextField()
+    before_declared = models.BooleanField()
+    before_value = models.CharField(max_length=64, null=True)
+    after_declared = models.BooleanField()
+    after_value = models.CharField(max_length=64, null=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["change", "field", "raw_value"], name="mapping_line_key")]
+
+    def __str__(self) -> str:
+        return f"{self.field} {self.raw_value}: {self.before_value} -> {self.after_value}"
+
+
 class SeenStatus(models.Model):
     """A raw value that has arrived in a status field of an environment, once."""
 
@@ -44,6 +98,9 @@ class SeenStatus(models.Model):
     field = models.CharField(max_length=32, choices=StatusField)
     raw_value = models.TextField()
     first_seen_at = models.DateTimeField(default=timezone.now)
+    last_seen_at = models.DateTimeField(
+        default=timezone.now, help_text="To a few minutes: a row that each batch wrote would hold up all writers."
+    )
 
     class Meta:
         verbose_name_plural = "seen statuses"

@@ -315,14 +315,21 @@ class NavLink:
 # (group, URL name, label, icon); the part of the name before the dash marks the pages that belong to it.
 RAIL = (
     ("", "overview", "Overview", "overview"),
+    ("", "checklist", "Onboarding", "onboarding"),
+    ("", "notification-list", "Notifications", "bell"),
+    ("Set up", "client-list", "Credentials", "key"),
+    ("Set up", "mapping-list", "Mappings", "mapping"),
+    ("Set up", "affiliate-list", "Affiliates", "partners"),
+    ("Set up", "sample-list", "Samples", "sample"),
     ("Data", "customer-list", "Customers", "customers"),
     ("Data", "transaction-list", "Transactions", "transactions"),
     ("Data", "activity-list", "Activity", "activity"),
-    ("Integration", "client-list", "Credentials", "key"),
-    ("Integration", "request-list", "Requests", "requests"),
-    ("Integration", "quarantine-list", "Quarantine", "quarantine"),
-    ("Partner", "docs", "Docs", "docs"),
+    ("Watch", "request-list", "Requests", "requests"),
+    ("Watch", "quarantine-list", "Quarantine", "quarantine"),
     ("Partner", "team", "Team", "team"),
+    ("Partner", "audit-list", "Audit", "clock"),
+    ("Partner", "settings", "Settings", "settings"),
+    ("Partner", "docs", "Docs", "docs"),
 )
 
 
