@@ -13,10 +13,13 @@ from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.views.decorators.gzip import gzip_page
 
+from track360.audit import Actor
 from track360.models import Environment, Membership, Partner, User
+from track360.proxy import client_ip
 
 STAFF_ROLE = "staff"
 MANAGERS = frozenset({Membership.Role.OWNER, Membership.Role.DEVELOPER, STAFF_ROLE})
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 View = Callable[..., HttpResponse]
 
@@ -28,17 +31,28 @@ class AccountAdapter(DefaultAccountAdapter):
         return False
 
 
+def audit_actor(request: HttpRequest) -> Actor:
+    """Who does what a page asks for, as the audit trail writes it down."""
+    user = request.user
+    return Actor(user=user if isinstance(user, User) else None, ip=client_ip(request))
+
+
 def partners_for(user: User) -> QuerySet[Partner]:
-    """The partners this person may open: all of them for the integrations team, else his memberships."""
+    """The partners this person may open: all of them for the integrations team, else his memberships.
+
+    A closed partner is the integrations team's alone.
+    """
     if user.is_staff:
         return Partner.objects.all()
-    return Partner.objects.filter(memberships__user=user)
+    return Partner.objects.filter(memberships__user=user).exclude(status=Partner.Status.CLOSED)
 
 
 def role_at(user: User, partner: Partner) -> str | None:
     """`owner`, `developer`, `viewer`, `staff`, or None for somebody who may not know that the partner exists."""
     if user.is_staff:
         return STAFF_ROLE
+    if partner.status == Partner.Status.CLOSED:
+        return None
     return Membership.objects.filter(user=user, partner=partner).values_list("role", flat=True).first()
 
 
@@ -46,7 +60,8 @@ def portal_view(*, roles: frozenset[str] | None = None) -> Callable[[View], View
     """Decorate a page under `/p/<partner_slug>/<environment_kind>/`.
 
     The view gets a request with `.partner`, `.environment` and `.role` instead of the two path parts.
-    404 to everybody outside the partner; 403 where `roles` is given and the role is not among them. The page goes out
+    404 to everybody outside the partner, and to everybody but staff once it is closed; 403 where `roles` is given and
+    the role is not among them, and to whoever would change something of a suspended partner's. The page goes out
     compressed: a list of 50 records is 90 kB of markup that repeats itself.
     """
 
@@ -65,6 +80,15 @@ def portal_view(*, roles: frozenset[str] | None = None) -> Callable[[View], View
                 raise Http404("No such partner.")
             if roles is not None and role not in roles:
                 raise PermissionDenied("Your role at this partner does not allow this.")
+            if (
+                environment.partner.status == Partner.Status.SUSPENDED
+                and role != STAFF_ROLE
+                and request.method not in SAFE_METHODS
+            ):
+                raise PermissionDenied(
+                    "This partner is suspended: everything stays readable, nothing can be changed. "
+                    "The integrations team lifts it."
+                )
             request.environment = environment
             request.partner = environment.partner
             request.role = role

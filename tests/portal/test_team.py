@@ -68,3 +68,27 @@ def test_the_switches_lead_to_the_same_page_elsewhere(developer: Client, partner
     assert 'href="/p/aurora-casino/production/customers/"' in html
     assert 'href="/p/casa-fortuna/sandbox/customers/"' in html
     assert 'data-environment="production"' in developer.get("/p/aurora-casino/production/team/").content.decode()
+
+
+def test_a_closed_partner_is_not_found_by_its_people_and_open_to_staff(
+    developer: Client, staff: Client, partner: Partner
+):
+    Partner.objects.filter(pk=partner.pk).update(status=Partner.Status.CLOSED)
+    assert developer.get(TEAM).status_code == 404
+    assert "no partner yet" in developer.get("/").content.decode()
+    assert staff.get(TEAM).status_code == 200
+
+
+def test_a_suspended_partner_is_read_and_not_changed(developer: Client, staff: Client, partner: Partner):
+    Partner.objects.filter(pk=partner.pk).update(status=Partner.Status.SUSPENDED)
+    new = "/p/aurora-casino/sandbox/credentials/new/"
+    assert developer.get(TEAM).status_code == 200
+    refused = developer.post(new, {"name": "x", "scopes": ["read"]})
+    assert refused.status_code == 403
+    assert "This partner is suspended" in refused.content.decode()
+    assert staff.post(new, {"name": "x", "scopes": ["read"]}).status_code == 200
+
+
+def test_somebody_made_inactive_is_out_with_the_next_click(developer: Client):
+    User.objects.filter(email="dev@aurora.example").update(is_active=False)
+    assert developer.get(TEAM).headers["Location"].startswith("/accounts/login/")
