@@ -21,6 +21,7 @@ from integrations.models import Client, ClientSecret
 from integrations.models.client import SCOPES
 from integrations.oauth import tokens
 from track360 import audit
+from track360.audit import Actor
 from track360.models import Environment, User
 
 DEFAULT_SCOPES = ("read", "write")
@@ -56,7 +57,7 @@ def create_client(
     environment: Environment,
     *,
     name: str,
-    actor: User | None,
+    actor: Actor | User | None,
     scopes: Iterable[str] = DEFAULT_SCOPES,
     ip_ranges: Iterable[str] = (),
     override: Override | None = None,
@@ -73,7 +74,7 @@ def create_client(
         name=_checked_name(name),
         allowed_scopes=" ".join(checked_scopes(scopes)),
         allowed_ip_ranges=checked_ip_ranges(ip_ranges),
-        created_by=actor,
+        created_by=actor.user if isinstance(actor, Actor) else actor,
         client_type=Client.CLIENT_CONFIDENTIAL,
         authorization_grant_type=Client.GRANT_CLIENT_CREDENTIALS,
         client_secret="",
@@ -87,7 +88,7 @@ def create_client(
 
 @transaction.atomic
 def rotate_secret(
-    client: Client, *, actor: User | None, overlap: timedelta = DEFAULT_OVERLAP, ip: str | None = None
+    client: Client, *, actor: Actor | User | None, overlap: timedelta = DEFAULT_OVERLAP, ip: str | None = None
 ) -> NewSecret:
     """A second secret; the first one ends after `overlap` (0 to 7 days), and the tokens it fetched live on.
 
@@ -112,7 +113,7 @@ def rotate_secret(
 
 
 @transaction.atomic
-def revoke_secret(secret: ClientSecret, *, actor: User | None, ip: str | None = None) -> None:
+def revoke_secret(secret: ClientSecret, *, actor: Actor | User | None, ip: str | None = None) -> None:
     """End a secret and, with it, every token it fetched. Revoking it again changes nothing."""
     client = _locked(secret.client, revoked=True)
     if client.secrets.filter(pk=secret.pk, revoked_at=None).update(revoked_at=timezone.now()):
@@ -120,7 +121,7 @@ def revoke_secret(secret: ClientSecret, *, actor: User | None, ip: str | None = 
 
 
 @transaction.atomic
-def revoke_client(client: Client, *, actor: User | None, ip: str | None = None) -> None:
+def revoke_client(client: Client, *, actor: Actor | User | None, ip: str | None = None) -> None:
     """End a client, its secrets and its tokens. Revoking it again changes nothing."""
     client = _locked(client, revoked=True)
     if client.revoked_at is None:
@@ -209,5 +210,5 @@ def _new_secret(client: Client) -> NewSecret:
     return NewSecret(client=client, secret=secret, clear=clear)
 
 
-def _audit(action: str, client: Client, actor: User | None, ip: str | None, **detail: Any) -> None:
+def _audit(action: str, client: Client, actor: Actor | User | None, ip: str | None, **detail: Any) -> None:
     audit.record(action, actor=actor, environment=client.environment, target=client.client_id, ip=ip, **detail)

@@ -76,9 +76,15 @@ def request_page(environment: Environment, *, filters: Filters, **place: Any) ->
 
 def quarantine_page(environment: Environment, *, filters: Filters, **place: Any) -> LogPage[QuarantinedRecord]:
     """A page of `quarantined_for`; `place` is `page`, `per_page`, `cursor`. Raises Problem."""
+    rows = quarantined_for(environment, filters=filters)
+    return page_by_id(rows, salt=f"quarantine {environment.pk} {sorted(filters.items())}", **place)
+
+
+def page_by_id(rows: QuerySet[Row], *, salt: str, **place: Any) -> LogPage[Row]:
+    """A page of any rows in the order of their ids; `salt` names the list with its filters and its owner."""
     return _page(
-        quarantined_for(environment, filters=filters),
-        salt=f"quarantine {environment.pk} {sorted(filters.items())}",
+        rows.order_by("pk"),
+        salt=salt,
         key=lambda row: [row.pk],
         after=lambda rows, key: rows.filter(pk__gt=key[0]),
         **place,

@@ -67,6 +67,7 @@ class QuarantineList(ApiView):
 
 
 def envelope(found: LogPage[Any], data: list[dict[str, Any]]) -> dict[str, Any]:
+    """A page of any list that is not of records."""
     meta: dict[str, Any] = {
         "total": found.total,
         "page": found.page,

@@ -6,29 +6,22 @@ The parameters are the views' own, the records are the schemas that the pipeline
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import cache
+from collections.abc import Iterable
 from http import HTTPStatus
-from typing import Any
 
 from django.conf import settings
-from django.http import HttpResponse
-from rest_framework.request import Request
+from django.urls import URLPattern
 
 from entities.models import Entity
 from entities.pipeline.validate import MAX_RECORDS
-from integrations.api import log_views, shapes, views
-from integrations.api.answers import json_answer
-from integrations.api.base import ApiView
+from integrations.api import clients, log_views, shapes, views
+from integrations.api.managed_schema import managed_paths
 from integrations.api.oauth_schema import oauth_paths
-from integrations.api.parameters import Parameter
+from integrations.api.operations import Json, operation, query
 from integrations.api.shapes import ref
 from track360.problems import PROBLEM_TYPES
 
-Json = dict[str, Any]
 IGAMING = "/api/v1/igaming"
-# What a call can meet whatever it does, what it can meet with a token, and what it can meet with a body.
-ANY, WITH_TOKEN, WITH_BODY = (400, 403, 404, 405, 406, 422, 503), (401, 429), (411, 413, 415)
 # Part of the path -> where the operation is listed.
 GROUPS = {
     "/oauth": "Tokens",
@@ -36,25 +29,21 @@ GROUPS = {
     "/customers": "Customers",
     "/transactions": "Transactions",
     "/activity": "Activity",
+    "/partner": "Partner",
+    "/checklist": "Checklist",
+    "/clients": "Clients",
+    "/mappings": "Mappings and affiliates",
+    "/affiliates": "Mappings and affiliates",
+    "/samples": "Samples",
     "/requests": "Requests and quarantine",
     "/quarantine": "Requests and quarantine",
 }
 SINGULAR = {Entity.CUSTOMERS: "Customer", Entity.TRANSACTIONS: "Transaction", Entity.ACTIVITY: "Activity"}
 
 
-class OpenApi(ApiView):
-    """`GET /api/schema/`."""
-
-    authentication_classes = []
-    permission_classes = []
-
-    def get(self, request: Request) -> HttpResponse:
-        return json_answer(document(), headers={"Access-Control-Allow-Origin": "*"})
-
-
-@cache
-def document() -> Json:
-    paths: Json = {}
+def document_of(managed: Iterable[URLPattern]) -> Json:
+    """The whole document; `managed` are the addresses of the automation API that apps above bring."""
+    paths: Json = managed_paths([*managed, *clients.urlpatterns])
     for entity in Entity:
         paths |= _entity_paths(entity)
     return {
@@ -77,7 +66,7 @@ def document() -> Json:
                             "scopes": {
                                 "read": "Read records.",
                                 "write": "Send records.",
-                                "manage": "Read the request log and the quarantine.",
+                                "manage": "What people do in the portal, by a program.",
                             },
                         }
                     },
@@ -95,13 +84,13 @@ def _entity_paths(entity: Entity) -> Json:
     lists = views.PAGING | {"updated_since": views.UPDATED_SINCE} | views.FILTERS[entity]
     paths: Json = {
         root: {
-            "get": _operation(
+            "get": operation(
                 f"List {entity}",
                 scope="read",
-                parameters=_query(lists),
+                parameters=query(lists),
                 answers={200: ("A page.", shapes.envelope(ref(name), watermark=True))},
             ),
-            "post": _operation(
+            "post": operation(
                 f"Send one of the {entity}",
                 scope="write",
                 body=record,
@@ -112,16 +101,16 @@ def _entity_paths(entity: Entity) -> Json:
             ),
         },
         f"{root}/bulk": {
-            "post": _operation(
+            "post": operation(
                 f"Send up to {MAX_RECORDS} {entity}, all or nothing",
                 scope="write",
-                parameters=[*_query({"results": views.RESULTS}), shapes.PREFER],
+                parameters=[*query({"results": views.RESULTS}), shapes.PREFER],
                 body=bulk,
                 answers={200: ("Stored.", ref("BulkResult"))},
             )
         },
         f"{root}/validate": {
-            "post": _operation(
+            "post": operation(
                 f"Check {entity} without storing them",
                 scope="write",
                 # Whatever is in the records is told, not refused.
@@ -130,7 +119,7 @@ def _entity_paths(entity: Entity) -> Json:
             )
         },
         f"{IGAMING}/schemas/{entity}": {
-            "get": _operation(
+            "get": operation(
                 f"The JSON Schema of {entity}",
                 scope=None,
                 answers={200: ("JSON Schema, draft 2020-12.", {"type": "object"})},
@@ -140,7 +129,7 @@ def _entity_paths(entity: Entity) -> Json:
     if entity in (Entity.CUSTOMERS, Entity.TRANSACTIONS):
         key = f"{name.lower()}_id"
         paths[f"{root}/{{{key}}}"] = {
-            "get": _operation(
+            "get": operation(
                 f"One of the {entity}",
                 scope="read",
                 parameters=[_path(key, {"type": "string", "minLength": 1})],
@@ -153,12 +142,12 @@ def _entity_paths(entity: Entity) -> Json:
 def _day_path() -> Json:
     return {
         f"{IGAMING}/activity/days/{{date}}": {
-            "put": _operation(
+            "put": operation(
                 "Replace a day of activity",
                 scope="write",
                 parameters=[
                     _path("date", {"type": "string", "format": "date"}),
-                    *_query(views.DAY_PARAMETERS),
+                    *query(views.DAY_PARAMETERS),
                 ],
                 body=_array(ref("ActivityInput"), low=0),
                 answers={200: ("The day is exactly this.", ref("DayResult"))},
@@ -170,15 +159,15 @@ def _day_path() -> Json:
 def _log_paths() -> Json:
     return {
         "/api/v1/requests": {
-            "get": _operation(
+            "get": operation(
                 "List the calls made, the latest first",
                 scope="manage",
-                parameters=_query(views.PAGING | log_views.REQUEST_FILTERS),
+                parameters=query(views.PAGING | log_views.REQUEST_FILTERS),
                 answers={200: ("A page.", shapes.envelope(ref("ApiRequest")))},
             )
         },
         "/api/v1/requests/{request_id}": {
-            "get": _operation(
+            "get": operation(
                 "One call, with what was refused of it",
                 scope="manage",
                 parameters=[_path("request_id", {"type": "string", "format": "uuid"})],
@@ -186,10 +175,10 @@ def _log_paths() -> Json:
             )
         },
         "/api/v1/quarantine": {
-            "get": _operation(
+            "get": operation(
                 "List the records that lenient batches refused",
                 scope="manage",
-                parameters=_query(views.PAGING | log_views.QUARANTINE_FILTERS),
+                parameters=query(views.PAGING | log_views.QUARANTINE_FILTERS),
                 answers={200: ("A page.", shapes.envelope(ref("QuarantinedRecord")))},
             )
         },
@@ -198,49 +187,16 @@ def _log_paths() -> Json:
 
 def _schema_path() -> Json:
     answers = {200: ("OpenAPI 3.1.", {"type": "object"})}
-    return {"/api/schema/": {"get": _operation("This document", scope=None, answers=answers)}}
+    return {"/api/schema/": {"get": operation("This document", scope=None, answers=answers)}}
 
 
 def _grouped(paths: Json) -> Json:
     """Each operation with the name of its group, under which the explorer lists it."""
     for path, operations in paths.items():
         group = next((group for part, group in GROUPS.items() if part in path), "This API")
-        for operation in operations.values():
-            operation["tags"] = [group]
+        for documented in operations.values():
+            documented["tags"] = [group]
     return paths
-
-
-def _operation(
-    summary: str,
-    *,
-    scope: str | None,
-    answers: dict[int, tuple[str, Json]],
-    parameters: list[Json] | None = None,
-    body: Json | None = None,
-) -> Json:
-    statuses = {*ANY, *(WITH_TOKEN if scope else ()), *(WITH_BODY if body else ())}
-    operation: Json = {
-        "summary": summary,
-        "security": [{"token": [scope]}] if scope else [],
-        "parameters": parameters or [],
-        "responses": {
-            **{
-                str(status): {
-                    "description": text,
-                    "headers": shapes.HEADERS | (shapes.RATE_HEADERS if scope else {}),
-                    "content": {"application/json": {"schema": schema}},
-                }
-                for status, (text, schema) in answers.items()
-            },
-            **{str(status): {"$ref": f"#/components/responses/Problem{status}"} for status in sorted(statuses)},
-        },
-    }
-    if any(parameter["in"] == "query" for parameter in parameters or []):
-        # The web server itself, before there is a call to answer.
-        operation["responses"]["414"] = {"description": "The address is too long.", "content": {"text/html": {}}}
-    if body:
-        operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": body}}}
-    return operation
 
 
 def _statuses() -> list[int]:
@@ -256,13 +212,6 @@ def _problem_response(status: int) -> Json:
         "headers": headers,
         "content": {"application/problem+json": {"schema": {"allOf": [ref("Problem"), narrowed]}}},
     }
-
-
-def _query(parameters: Mapping[str, Parameter]) -> list[Json]:
-    return [
-        {"name": name, "in": "query", "description": parameter.description, "schema": parameter.schema}
-        for name, parameter in parameters.items()
-    ]
 
 
 def _path(name: str, schema: Json) -> Json:

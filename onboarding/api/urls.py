@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
-from django.urls import URLPattern
+from django.urls import URLPattern, path
 
-urlpatterns: list[URLPattern] = []
+from onboarding.api.schema import OpenApi
+
+urlpatterns: list[URLPattern] = [
+    path("api/schema", OpenApi.as_view(), name="openapi"),
+]

@@ -17,7 +17,7 @@ from django.test import Client as Browser
 from django.urls import URLPattern, URLResolver, get_resolver, resolve
 
 from entities.models import Activity, Customer, QuarantinedRecord, Transaction
-from integrations.api.schema import document
+from onboarding.api.schema import document
 from tests.contract import live
 from tests.contract.conftest import API, Caller, new_partner
 from tests.factories import UserFactory
@@ -69,17 +69,21 @@ def request_id(victim: Caller) -> str:
     raise AssertionError("the call is not in the log")
 
 
-def operations() -> list[tuple[str, str, dict[str, Any]]]:
+def operations(*, of_the_partner: bool = False) -> list[tuple[str, str, dict[str, Any]]]:
+    """Those of one environment, or those of the automation API, much of which both environments share."""
     return [
         (method.upper(), path, operation)
         for path, methods in document()["paths"].items()
         for method, operation in methods.items()
-        if path.startswith("/api/")
+        if path.startswith("/api/") and (operation["tags"][0] in OF_THE_PARTNER) == of_the_partner
     ]
 
 
 def address(path: str, values: dict[str, str]) -> str:
     return re.sub(r"\{(\w+)\}", lambda found: values[found[1]], path)
+
+
+OF_THE_PARTNER = {"Partner", "Checklist", "Clients", "Mappings and affiliates", "Samples"}
 
 
 # Operation -> what a stranger sends who names the victim's ids, and the status and the errors' codes that he gets, in
@@ -123,6 +127,24 @@ def test_no_call_shows_or_touches_what_is_not_ones_own(victim: Caller, stranger:
     assert everything(victim) == before
     for model in (Customer, Transaction, Activity, QuarantinedRecord):
         assert model.objects.exclude(environment__in=[victim.environment, stranger.environment]).count() == 0
+
+
+def test_the_automation_api_shows_nothing_of_another_partner(victim: Caller, connect: Callable[..., Caller]) -> None:
+    client = victim.post("/api/v1/clients", {"name": MARK}).json()["data"]["client"]
+    ids = {"client_id": client["client_id"], "secret_id": client["secrets"][0]["id"]}
+    stranger = connect(new_partner().environments.get(kind="sandbox"))
+
+    for method, path, _ in operations(of_the_partner=True):
+        # Ids that this test made nothing for are anybody's guess: 3 is a step too, and a uuid is never one's own.
+        named = {name: ids.get(name, str(uuid.uuid4())) for name in re.findall(r"\{(\w+)\}", path)} | {"number": "3"}
+        answer = (
+            stranger.send(method, address(path, named), {}) if method != "GET" else stranger.get(address(path, named))
+        )
+        assert MARK not in answer.text, (method, path)
+        assert "{" not in path or "{number}" in path or answer.status_code in {404, 422}, (method, path)
+        assert stranger.send(method, address(path, named), {}, Authorization="").status_code == 401, (method, path)
+
+    assert victim.get(f"/api/v1/clients/{client['client_id']}").json()["data"] == client
 
 
 def test_no_filter_and_no_cursor_reaches_over(victim: Caller, stranger: Caller) -> None:
@@ -187,6 +209,13 @@ def routes(patterns: list[Any], prefix: str = "") -> Iterator[tuple[str, URLPatt
 NOT_FOUND = {"^api(/|$)", "^oauth(?:/|$)"}  # for whatever is not there
 
 
+def example(path: str, values: dict[str, str]) -> str:
+    return re.sub(r"\{(\w+)\}", lambda found: values.get(found[1]) or EXAMPLES.get(found[1], str(uuid.uuid4())), path)
+
+
+EXAMPLES = {"number": "3"}
+
+
 def test_the_openapi_document_knows_every_address_of_the_api() -> None:
     values = IDS | {"request_id": str(uuid.uuid4())}
     there = {
@@ -195,7 +224,7 @@ def test_the_openapi_document_knows_every_address_of_the_api() -> None:
         if re.match(r"\^?(api|oauth|\\.well-known)\b", route) and route not in NOT_FOUND
     }
 
-    documented = {resolve(address(path, values).rstrip("/")).route for path in document()["paths"]}
+    documented = {resolve(example(path, values).rstrip("/")).route for path in document()["paths"]}
 
     assert documented == there
 
@@ -209,6 +238,13 @@ HELD = {
     "activity": Activity,
     "quarantine": QuarantinedRecord,
 }
+
+
+def with_ids(route: str, known: dict[str, str]) -> str:
+    return re.sub(r"<(?:(\w+):)?(\w+)>", lambda part: known.get(part[2]) or ANY_ID[part[1]], route)
+
+
+ANY_ID = {"int": "1", "uuid": str(uuid.uuid4()), "slug": "any", "str": "any"}  # where nothing was made to be named
 
 
 def pages(victim: Caller, request_id: str, *, partner: str, kind: str) -> list[str]:
@@ -227,9 +263,9 @@ def pages(victim: Caller, request_id: str, *, partner: str, kind: str) -> list[s
         if not route.startswith(PORTAL):
             continue
         held = HELD.get(route.removeprefix(PORTAL).partition("/")[0])
-        number = held._default_manager.filter(environment=victim.environment).latest("pk").pk if held else ""
+        number = held._default_manager.filter(environment=victim.environment).latest("pk").pk if held else 1
         known = {name: str(value) for name, value in (values | {"number": number}).items()}
-        found.append("/" + re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", route).format(**known))
+        found.append("/" + with_ids(route, known))
     return found
 
 

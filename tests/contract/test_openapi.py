@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, settings
 from schemathesis.config import SchemathesisConfig
 from schemathesis.specs.openapi import checks
 
-from integrations.api.schema import document
+from onboarding.api.schema import document
 from tests.contract import live
 from tests.contract.conftest import API, Caller
 from tests.payloads import sample
