@@ -15,6 +15,7 @@ from entities.models import CANONICAL_VALUES, Entity
 from integrations.api.pages import EXPLANATIONS
 from integrations.models import Client
 from onboarding import docs_fields
+from onboarding.api.schema import document
 from track360.access import portal_view
 from track360.models import Environment, Partner
 from track360.problems import PROBLEM_TYPES
@@ -37,6 +38,7 @@ PAGES = (
     Page("pushing", "Pushing records", "One record, a thousand, a dry run, or a whole day at once.", "Send and read"),
     Page("versions", "Which version wins", "What happens when the same record arrives again.", "Send and read"),
     Page("reading", "Reading back", "Lists, filters, cursors, and following what changes.", "Send and read"),
+    Page("automation", "Automation", "Whatever a person does in the portal, done by a program.", "Send and read"),
     Page("customers", "Customers", "Player accounts, and who brought them.", "Fields"),
     Page("transactions", "Transactions", "Deposits, withdrawals, bonuses and adjustments.", "Fields"),
     Page("activity", "Activity", "What each player did in a day, by kind of game and currency.", "Fields"),
@@ -145,9 +147,22 @@ def page_context(slug: str) -> dict[str, Any]:
             "problems": [(problem, *EXPLANATIONS[problem.code]) for problem in PROBLEM_TYPES.values()],
             "error_codes": ERROR_CODES.values(),
         }
+    if slug == "automation":
+        context["operations"] = automation_operations()
     if slug == "warnings":
         context |= {"warning_codes": WARNING_CODES.values()}
     return context
+
+
+def automation_operations() -> list[tuple[str, list[tuple[str, str, str]]]]:
+    """Group -> (method, address, summary) of each call that takes the scope `manage`, from the OpenAPI document."""
+    groups: dict[str, list[tuple[str, str, str]]] = {}
+    for path, operations in document()["paths"].items():
+        for method, operation in operations.items():
+            if {"token": ["manage"]} in operation["security"]:
+                group = groups.setdefault(operation["tags"][0], [])
+                group.append((method.upper(), path, operation["summary"]))
+    return sorted(groups.items())
 
 
 def _canonical_values(entity: str) -> list[tuple[Any, tuple[str, ...]]]:
