@@ -27,10 +27,12 @@ from entities.models import (
     StatusMapping,
     Transaction,
 )
-from integrations.models import ApiRequest, Client, ClientSecret
+from integrations.models import ApiRequest, Client, ClientSecret, WebhookEndpoint
 from track360.models import Environment, Membership, Partner, User
+from track360.sealed import seal
 
 PASSWORD = "correct horse battery staple"
+WEBHOOK_SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 DAY = dt.datetime(2026, 3, 15, 12, 10, tzinfo=dt.UTC)
 
 
@@ -279,3 +281,15 @@ class ApiRequestFactory(DjangoModelFactory[ApiRequest]):
     ip = "192.0.2.7"
     user_agent = "curl/8.5.0"
     received = 1
+
+
+class WebhookEndpointFactory(DjangoModelFactory[WebhookEndpoint]):
+    """Its secret is `WEBHOOK_SECRET`."""
+
+    class Meta:
+        model = WebhookEndpoint
+
+    id = factory.LazyFunction(uuid.uuid4)
+    partner = factory.SubFactory(PartnerFactory)
+    url = factory.Sequence(lambda n: f"https://hooks{n}.example.com/track360")
+    sealed_secret = factory.LazyAttribute(lambda row: seal(WEBHOOK_SECRET, purpose=f"webhook secret:{row.id}"))

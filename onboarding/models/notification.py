@@ -22,6 +22,7 @@ class Notification(models.Model):
         SILENCE = "records.silent", "Nothing received past the freshness target"
         MENTION = "note.mention", "Somebody is mentioned in a note"
         TEST = "webhook.test", "A test of the webhook"
+        WEBHOOK_OFF = "webhook.off", "A webhook was switched off"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     partner = models.ForeignKey(Partner, on_delete=models.CASCADE, related_name="notifications")
@@ -47,7 +48,10 @@ class Notification(models.Model):
 
 
 class Delivery(models.Model):
-    """A notification on its way to one address: an email, or a call to a webhook. Tried again until it is given up."""
+    """A notification on its way to one address: an email, or a call to a webhook. Tried again until it is given up.
+
+    Who tries it takes it first: `attempts` goes up and `next_try_at` ahead, so that a try that is killed comes again.
+    """
 
     class Channel(models.TextChoices):
         EMAIL = "email"
@@ -60,7 +64,9 @@ class Delivery(models.Model):
     endpoint = models.ForeignKey(WebhookEndpoint, null=True, on_delete=models.CASCADE, related_name="+")
     attempts = models.SmallIntegerField(default=0)
     next_try_at = models.DateTimeField(null=True, default=timezone.now, help_text="Null: delivered, or given up.")
+    tried_at = models.DateTimeField(null=True, help_text="The last try that came to an end.")
     delivered_at = models.DateTimeField(null=True)
+    status = models.SmallIntegerField(null=True, help_text="The HTTP status that a webhook answered last.")
     last_error = models.TextField(blank=True)
 
     class Meta:
