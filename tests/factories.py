@@ -28,7 +28,7 @@ from entities.models import (
     Transaction,
 )
 from integrations.models import ApiRequest, Client, ClientSecret, WebhookEndpoint
-from track360.models import Environment, Membership, Partner, User
+from track360.models import Environment, Invitation, Membership, Partner, User
 from track360.sealed import seal
 
 PASSWORD = "correct horse battery staple"
@@ -76,6 +76,18 @@ class MembershipFactory(DjangoModelFactory[Membership]):
     user = factory.SubFactory(UserFactory)
     partner = factory.SubFactory(PartnerFactory)
     role = Membership.Role.DEVELOPER
+
+
+class InvitationFactory(DjangoModelFactory[Invitation]):
+    class Meta:
+        model = Invitation
+
+    partner = factory.SubFactory(PartnerFactory)
+    email = factory.Sequence(lambda n: f"invited{n}@example.com")
+    role = "developer"
+    digest = factory.LazyFunction(lambda: uuid.uuid4().hex * 2)
+    invited_by = factory.SubFactory(UserFactory)
+    expires_at = factory.LazyFunction(lambda: timezone.now() + dt.timedelta(days=7))
 
 
 class ClientFactory(DjangoModelFactory[Client]):

@@ -122,6 +122,7 @@ class Invitation(models.Model):
     accepted_at = models.DateTimeField(null=True)
     accepted_by = models.ForeignKey(User, null=True, on_delete=models.PROTECT, related_name="+")
     revoked_at = models.DateTimeField(null=True)
+    mailed_at = models.DateTimeField(null=True, help_text="When the mail server took the newest link; null: never.")
 
     class Meta:
         constraints = [
@@ -156,6 +157,10 @@ class SecondFactorReset(models.Model):
             ),
             models.CheckConstraint(
                 condition=~models.Q(decided_by=models.F("requested_by")), name="second_factor_reset_takes_two"
+            ),
+            models.CheckConstraint(
+                condition=~models.Q(requested_by=models.F("user")) & ~models.Q(decided_by=models.F("user")),
+                name="second_factor_reset_by_others",
             ),
         ]
 

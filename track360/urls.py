@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from django.contrib import admin
-from django.urls import include, path
+from django.urls import URLPattern, URLResolver, include, path
 
-from track360 import views
+from track360 import people_pages, views
 from track360.styleguide import styleguide
 
+team_pages: list[URLPattern | URLResolver] = [
+    path("", people_pages.team, name="team"),
+    path("invite/", people_pages.team_invite, name="team-invite"),
+    path("invitations/<uuid:number>/send/", people_pages.team_invitation_send, name="team-invitation-send"),
+    path("invitations/<uuid:number>/revoke/", people_pages.team_invitation_revoke, name="team-invitation-revoke"),
+    path("<int:number>/", people_pages.team_member, name="team-member"),
+    path("<int:number>/remove/", people_pages.team_remove, name="team-remove"),
+]
 urlpatterns = [
     path("", views.home, name="home"),
     path("admin/", admin.site.urls),
@@ -17,7 +25,8 @@ urlpatterns = [
     path("accounts/2fa/", include("allauth.mfa.urls")),
     path("theme/", views.set_theme, name="theme"),
     path("styleguide/", styleguide, name="styleguide"),
-    path("p/<slug:partner_slug>/<slug:environment_kind>/team/", views.team, name="team"),
+    path("invitations/<str:token>/", people_pages.invitation, name="invitation"),
+    path("p/<slug:partner_slug>/<slug:environment_kind>/team/", include(team_pages)),
     path("", include("onboarding.api.urls")),  # before those of integrations, which answer for all of /api
     path("", include("entities.urls")),
     path("", include("integrations.urls")),

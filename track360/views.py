@@ -1,26 +1,21 @@
-"""Pages that belong to no app: the way in, the team, the theme, the errors."""
+"""Pages that belong to no app: the way in, the theme, the errors."""
 
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any, cast
+from typing import cast
 
-from allauth.mfa.models import Authenticator
 from django.contrib.auth.decorators import login_required
-from django.db.models import Exists, OuterRef
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, HttpResponseServerError
 from django.shortcuts import redirect, render
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST
 
-from track360.access import partners_for, portal_view
-from track360.htmx import PortalRequest
-from track360.models import Environment, Membership, User
+from track360.access import partners_for
+from track360.models import Environment, User
 from track360.templatetags.ui import THEMES
 
 A_YEAR = timedelta(days=365)
-# Recovery codes are no factor of their own.
-SECOND_FACTORS = Authenticator.objects.exclude(type=Authenticator.Type.RECOVERY_CODES)
 
 
 @require_POST
@@ -86,37 +81,3 @@ def home(request: HttpRequest) -> HttpResponse:
     if partner is None:
         return render(request, "track360/no_partner.html")
     return redirect("overview", partner_slug=partner.slug, environment_kind=Environment.Kind.SANDBOX)
-
-
-@portal_view()
-def team(request: PortalRequest) -> HttpResponse:
-    """Who may open this partner, and how well each sign-in is protected. Read only."""
-    members = list(
-        Membership.objects.filter(partner=request.partner)
-        .select_related("user")
-        .annotate(has_second_factor=Exists(SECOND_FACTORS.filter(user=OuterRef("user"))))
-        .order_by("user__email")
-    )
-    context = {
-        "members": members,
-        "state": _team_state(members),
-        "without_second_factor": any(
-            member.user_id == request.user.pk and not member.has_second_factor for member in members
-        ),
-    }
-    return render(request, "track360/team.html", context)
-
-
-def _team_state(members: list[Any]) -> str:
-    count = len(members)
-    people = "1 person" if count == 1 else f"{count} people"
-    if not members:
-        return "Nobody of the partner's own yet. The integrations team invites people."
-    unprotected = [member.user.email for member in members if not member.has_second_factor]
-    if not unprotected:
-        return f"{people}, all with a second factor."
-    if len(unprotected) == count > 1:
-        return f"{people}, none with a second factor."
-    if len(unprotected) == 1:
-        return f"{people}. {unprotected[0]} signs in without a second factor."
-    return f"{people}. {len(unprotected)} sign in without a second factor."

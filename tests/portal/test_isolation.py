@@ -13,6 +13,8 @@ from tests.factories import (
     ClientFactory,
     ClientSecretFactory,
     CustomerFactory,
+    InvitationFactory,
+    MembershipFactory,
     PartnerFactory,
     QuarantinedRecordFactory,
     TransactionFactory,
@@ -47,6 +49,8 @@ def rows(sandbox: Environment) -> dict[str, object]:
         "<slug:client_id>": client.client_id,
         "<uuid:secret_id>": ClientSecretFactory(client=client).pk,
         "docs/<slug:slug>": "customers",
+        "team/<int:number>": MembershipFactory(partner=sandbox.partner).pk,
+        "invitations/<uuid:number>": InvitationFactory(partner=sandbox.partner).pk,
     }
 
 

@@ -41,7 +41,7 @@ COUNTS = {
     "activity/{activity}/": 9,
     "quarantine/": 7,
     "quarantine/{quarantined}/": 7,
-    "team/": 6,
+    "team/": 7,
 }
 
 
