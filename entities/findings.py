@@ -181,6 +181,11 @@ WARNING_CODES = _by_code(
         "Stored as sent. Check that transaction ids are never used twice.",
     ),
     Code(
+        "erased_customer",
+        "The customer was erased: first_name, last_name and email were dropped, and with them all that is no field.",
+        "The rest of the record counts. Take the person out of your own exports too; an erasure cannot be undone.",
+    ),
+    Code(
         "too_many_values",
         "More than 200 different values have been seen in a status field.",
         "Something else is probably sent there, such as a free text or an id.",

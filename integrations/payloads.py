@@ -5,16 +5,34 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from entities.pipeline.erased import plain_fields
 from entities.pipeline.report import PII_FIELDS
 
 MASK = "***"
 EXCERPT_BYTES = 200
 RECORD_LENGTH = 20_000
-_NAMES = "|".join(sorted(PII_FIELDS))
-_PII_MEMBER = re.compile(rb'("(?:%s)"\s*:\s*")((?:[^"\\]|\\.)*)' % _NAMES.encode())
+# A member of an object, also where its quotes are wrong: that may be why the body could not be parsed.
+_MEMBER = re.compile(
+    rb"""(?P<lead>(?P<quote>["']?)(?P<name>[A-Za-z_][\w-]*)(?P=quote)\s*[:=]\s*)"""
+    rb"""(?P<value>"(?:[^"\\]|\\.)*"?|'(?:[^'\\]|\\.)*'?|[^\s"',}\]\[{][^"',}\]\[{]*)(?P<rest>[^,}\]\[{]*)"""
+)
 _EMAIL = re.compile(rb"[^\s\"'<>@,:;{}\[\]]+@[^\s\"'<>@,:;{}\[\]]+")
 _SECRET = re.compile(r"(?i)\b((?:access_|id_|refresh_)?token|(?:client_)?secret|password|authorization)=[^&]*")
 _AROUND = 2000
+
+
+def _masked_member(member: re.Match[bytes]) -> bytes:
+    """The member as long as it was: a plain field as sent, PII in stars, of what we do not know its texts in stars."""
+    name, value, rest = member["name"].decode(), member["value"], member["rest"]
+    if name in plain_fields():
+        return member[0]
+    if name in PII_FIELDS:
+        return member["lead"] + _stars(value) + _stars(rest)
+    return member["lead"] + (_stars(value) if value[:1] in {b'"', b"'"} else value) + rest
+
+
+def _stars(text: bytes) -> bytes:
+    return re.sub(rb"""[^\s"']""", b"*", text)
 
 
 def masked_query(query: str) -> str:
@@ -23,14 +41,17 @@ def masked_query(query: str) -> str:
 
 
 def masked_record(record: Any) -> Any:
-    """The record with its PII masked; what cannot be a record of ours for its size is cut."""
-    if isinstance(record, dict):
-        shown = {
-            name: MASK if name in PII_FIELDS and value is not None else value
-            for name, value in list(record.items())[:50]
-        }
-    else:
-        shown = record
+    """The record with its plain fields as sent; all else is masked, as what is no object is: it may hold a person.
+
+    What cannot be a record of ours for its size is cut.
+    """
+    if not isinstance(record, dict):
+        return MASK
+    plain = plain_fields()
+    shown = {
+        name: value if value is None or (name in plain and not isinstance(value, dict | list)) else MASK
+        for name, value in list(record.items())[:50]
+    }
     if _length(shown) > RECORD_LENGTH:
         return f"{str(shown)[:1000]}…"
     return shown
@@ -53,7 +74,7 @@ def excerpt(raw: bytes, offset: int | None) -> dict[str, Any]:
     place = min(offset or 0, len(raw))
     window_start = max(0, place - _AROUND)
     window = raw[window_start : place + _AROUND]
-    window = _PII_MEMBER.sub(lambda member: member[1] + b"*" * len(member[2]), window)
+    window = _MEMBER.sub(_masked_member, window)
     window = _EMAIL.sub(lambda address: b"*" * len(address[0]), window)
     place -= window_start
     start = max(0, place - EXCERPT_BYTES // 2)

@@ -18,8 +18,9 @@ from django.http import HttpRequest, HttpResponse
 from psycopg2.extras import execute_values
 
 from entities.pipeline import InvalidJson, RecordError, Report
+from entities.pipeline.erased import storable
 from integrations.partitions import ensure_partitions
-from integrations.payloads import MASK, RECORD_LENGTH, excerpt, masked_query, masked_record
+from integrations.payloads import RECORD_LENGTH, excerpt, masked_query, masked_record
 from track360 import exact_json
 from track360.problems import Problem
 from track360.proxy import client_ip
@@ -194,9 +195,7 @@ def refused_records(body: Any, errors: list[RecordError]) -> list[dict[str, Any]
                 break
             record = _record_at(body, error)
             entry = found[error.index] = {"index": error.index, "record": record, "errors": []}
-        if error.code == "additional_property" and isinstance(entry["record"], dict):
-            entry["record"][error.field] = MASK  # what we do not know may be anything
-        entry["errors"].append(error.as_dict())
+        entry["errors"].append(storable(error))
     return list(found.values())
 
 

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from entities.fx import to_usd
 from entities.models import Batch, Entity, Source
 from entities.pipeline.check import check
+from entities.pipeline.erased import drop_erased
 from entities.pipeline.facts import rate_key
 from entities.pipeline.quarantine import hold
 from entities.pipeline.report import CREATED, REJECTED, STALE, UNCHANGED, UPDATED, RecordError, Report
@@ -82,6 +83,8 @@ def ingest(
         report.received = len(work.records)
         check(work)
     if dry_run:
+        if not misshapen:
+            drop_erased(work)
         return report
     if misshapen or (report.errors and (not lenient or work.day)):
         _save_refusal(batch, report)
@@ -109,7 +112,9 @@ def _shape_errors(body: Any, shape: Shape, *, may_be_empty: bool) -> list[Record
 
 
 def _store(work: Work, batch: Batch) -> Report:
-    """Write the batch. It runs again from the start where another got in between, so it leaves `work` as it is."""
+    """Write the batch. It runs again from the start where another got in between, so it leaves `work` as it is,
+    but for what an erasure takes away."""
+    drop_erased(work)
     positions = list(work.rows)
     rows = _with_dollars(work)
     source = SOURCES.get(Batch.Door(batch.door), Source.PUSH)

@@ -7,6 +7,7 @@ from typing import Any
 
 from entities.models import Batch, QuarantinedRecord
 from entities.pipeline.duplicates import key_of
+from entities.pipeline.erased import storable
 from entities.pipeline.report import RecordError
 
 KEY_LENGTH = 500
@@ -28,7 +29,7 @@ def hold(batch: Batch, *, records: list[Any], errors: list[RecordError]) -> None
             code=found[0].code,
             field=(found[0].field or "").replace("\x00", "")[:KEY_LENGTH],
             payload=records[position],
-            errors=[error.as_dict() for error in found],
+            errors=[storable(error) for error in found],
         )
         for position, found in sorted(by_position.items())
     )

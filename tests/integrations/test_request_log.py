@@ -19,6 +19,7 @@ from integrations.payloads import excerpt, masked_record
 from integrations.request_log import queue, refused_records
 from integrations.selectors import request_page
 from integrations.tasks import keep_request_log
+from track360 import exact_json
 from track360.models import Environment
 
 pytestmark = pytest.mark.django_db
@@ -235,3 +236,42 @@ def test_the_daily_task_makes_todays_partition() -> None:
     now = dt.datetime.now(dt.UTC)
     row_at(now)
     assert partition_of(now) == [f"integrations_apirequest_{now:%Y%m%d}"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"{'first_name': 'Marker'}",
+        b"{first_name: Marker, oops}",
+        b'{"first_name": Marker Jones}',
+        b'{"email": "a\\"Marker", oops}',
+        b'{"last_name": "Marker',
+        b'{"first_name" : "x" "Marker"}',
+        b'{"firstName": "Marker", oops}',
+    ],
+)
+def test_an_excerpt_names_nobody_however_it_is_quoted(body: bytes) -> None:
+    for place in (0, len(body) - 1, len(body)):
+        assert "Marker" not in excerpt(body, place)["excerpt"]
+
+
+def test_an_excerpt_keeps_what_says_nothing_of_a_person() -> None:
+    body = b'{"customer_id": "cst_1", "bets_count": 4.8.1}'
+    assert excerpt(body, 42)["excerpt"] == body.decode()
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        "Marker",
+        ["cst_1", "Marker"],
+        {"customer_id": "cst_1", "e_mail": "Marker"},
+        {"customer_id": {"name": "Marker"}},
+        {"first_name": ["Marker"]},
+    ],
+)
+def test_nothing_of_a_refused_record_names_a_person(client: Browser, token: str, record: Any) -> None:
+    row = logged(client.post(f"{CUSTOMERS}/bulk", [record], JSON, headers={"Authorization": f"Bearer {token}"}))
+    assert row.status == 422
+    assert "Marker" not in exact_json.dumps(row.detail)
+    assert "Marker" not in row.error_summary
