@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from django.urls import URLPattern, path
 
+from onboarding.api import erasure
 from onboarding.api.schema import OpenApi
 
 urlpatterns: list[URLPattern] = [
     path("api/schema", OpenApi.as_view(), name="openapi"),
+    *erasure.urlpatterns,
 ]
