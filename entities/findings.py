@@ -103,7 +103,8 @@ ERROR_CODES = _by_code(
     Code(
         "unknown_customer",
         "The record names a customer that this environment does not have.",
-        "Send the customer first, then the transaction or activity again. Sandbox and production are separate.",
+        "Send the customer first, then the transaction or activity again. Sandbox and production are separate. "
+        "In a sample it is a warning, and the customers of your newest valid customer sample count as known.",
     ),
     Code(
         "duplicate_in_batch",

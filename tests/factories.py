@@ -28,6 +28,7 @@ from entities.models import (
     Transaction,
 )
 from integrations.models import ApiRequest, Client, ClientSecret, WebhookEndpoint
+from onboarding.models import Sample
 from track360.models import Environment, Invitation, Membership, Partner, User
 from track360.sealed import seal
 
@@ -305,3 +306,21 @@ class WebhookEndpointFactory(DjangoModelFactory[WebhookEndpoint]):
     partner = factory.SubFactory(PartnerFactory)
     url = factory.Sequence(lambda n: f"https://hooks{n}.example.com/track360")
     sealed_secret = factory.LazyAttribute(lambda row: seal(WEBHOOK_SECRET, purpose=f"webhook secret:{row.id}"))
+
+
+class SampleFactory(DjangoModelFactory[Sample]):
+    """A checked sample of one sound record; its chunk is left to the test."""
+
+    class Meta:
+        model = Sample
+
+    environment = factory.SubFactory(EnvironmentFactory)
+    entity = Entity.CUSTOMERS
+    origin = Sample.Origin.PASTE
+    format = Sample.Format.JSON
+    size = 2
+    body = b""
+    state = Sample.State.DONE
+    finished_at = factory.LazyFunction(timezone.now)
+    total = 1
+    checked = 1

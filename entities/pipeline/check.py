@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 
+from entities.models import Batch
 from entities.pipeline.duplicates import KEYS, fold
 from entities.pipeline.facts import facts_for
 from entities.pipeline.glance import in_order
@@ -24,6 +25,7 @@ def check(work: Work) -> None:
         _check_day(work)
     _fold(work)
     work.facts = facts_for(work.environment, entity=work.entity, rows=list(work.rows.values()))
+    work.facts.unknown_customers -= work.known_customers
     _refuse_unknown_customers(work)
     errors.sort(key=lambda error: error.index or 0)
     work.report.warnings = warnings_about(work)
@@ -70,7 +72,7 @@ def _fold(work: Work) -> None:
 
 def _refuse_unknown_customers(work: Work) -> None:
     unknown = work.facts.unknown_customers
-    if not unknown:
+    if not unknown or work.door == Batch.Door.SAMPLE:
         return
     for position, row in list(work.rows.items()):
         if row["customer_id"] in unknown:

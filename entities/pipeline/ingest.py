@@ -42,6 +42,7 @@ def ingest(
     door: str = Batch.Door.PUSH,
     lenient: bool = False,
     dry_run: bool = False,
+    known_customers: frozenset[str] = frozenset(),
     request_id: uuid.UUID | None = None,
     replace_day: dt.date | None = None,
     replace_customer_id: str | None = None,
@@ -50,6 +51,7 @@ def ingest(
 
     Strict (default): with any error nothing is stored (`report.stored` is False, `report.errors` says why). Lenient:
     the good records are stored, the bad ones go to quarantine. A dry run checks the same and writes nothing.
+    `known_customers` count as stored; by the sample door any other unknown customer is a warning, not an error.
     With `replace_day` (activity only; 0 to 1000 objects) the day, or that customer's day, becomes exactly the body;
     that is always strict, since a refused record would otherwise be taken back.
     Raises `Problem("unavailable")` where the database stays contended after retries.
@@ -63,6 +65,8 @@ def ingest(
         single=single,
         clock=Clock.at(started_at),
         report=Report(batch_id=uuid.uuid4()),
+        door=door,
+        known_customers=known_customers,
         day=replace_day.isoformat() if replace_day else None,
         customer_id=replace_customer_id,
     )

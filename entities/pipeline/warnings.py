@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
-from entities.models import Entity
+from entities.models import Batch, Entity
 from entities.pipeline.facts import STATUS_FIELDS, rate_key
 from entities.pipeline.report import RecordError
 from entities.pipeline.rules import sort_key
@@ -24,6 +24,8 @@ def warnings_about(work: Work) -> list[RecordError]:
     found = [warning for field in STATUS_FIELDS[work.entity] for warning in _about_status(work, field)]
     if work.entity == Entity.CUSTOMERS:
         return found + _about_customers(work)
+    if work.door == Batch.Door.SAMPLE:
+        found += _about_unknown_customers(work)
     if work.entity == Entity.TRANSACTIONS:
         return found + _about_rates(work)
     return found + _about_ggr(work)
@@ -60,6 +62,16 @@ def _about_customers(work: Work) -> list[RecordError]:
             message = "is more than 5 minutes ahead; the time of receipt guards this version"
             found.append(work.finding(position, "last_modified_date", "future_date", message))
     return found
+
+
+def _about_unknown_customers(work: Work) -> list[RecordError]:
+    message = "names no customer of this environment or of the newest valid customer sample"
+    unknown = work.facts.unknown_customers
+    return [
+        work.finding(position, "customer_id", "unknown_customer", message)
+        for position, row in work.rows.items()
+        if row["customer_id"] in unknown
+    ]
 
 
 def _about_rates(work: Work) -> list[RecordError]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from entities.models import Batch
 from entities.pipeline.facts import Facts
 from entities.pipeline.report import RecordError, Report
 from entities.pipeline.rules import Clock, Row
@@ -17,6 +18,7 @@ class Work:
     """The records as sent, by position; the rows that may be stored; what the database knows of them.
 
     `copies` repeat another record of the batch; `outdated` are older versions of one, with the date of the newest.
+    `known_customers` count as stored: in a sample, those of the customer sample.
     """
 
     environment: Environment
@@ -25,6 +27,8 @@ class Work:
     single: bool
     clock: Clock
     report: Report
+    door: str = Batch.Door.PUSH
+    known_customers: frozenset[str] = frozenset()
     day: str | None = None
     customer_id: str | None = None
     rows: dict[int, Row] = field(default_factory=dict)
