@@ -34,6 +34,7 @@ OF_THE_DEVELOPER = (
     "FIELD_KEYS",
     "EMAIL_URL",
     "TRUSTED_PROXIES",
+    "OUTBOUND_ALLOWED",
 )
 
 FILLED_BY_MIGRATIONS = {"django_migrations", "django_content_type", "auth_permission", "entities_fxrate"}

@@ -96,6 +96,39 @@ def networks(name: str) -> list[Network]:
         raise Misconfigured(f"{name}: {error}; write addresses or networks, like 10.0.0.0/8,192.0.2.7.") from None
 
 
+def outbound_allowed() -> list[tuple[Network | str, int | None]]:
+    """What `integrations.outbound` may call beyond public addresses by https at port 443; nothing by default.
+
+    An address or network (`127.0.0.0/8`), or one address at one port (`127.0.0.1:5050`), may be called though it is
+    private, and by plain http: for development and tests. A name with a port (`api.example.com:8443`) opens that port
+    of that host, which must be public and speak https all the same.
+    """
+    allowed: list[tuple[Network | str, int | None]] = []
+    for part in filter(None, (part.strip() for part in text("OUTBOUND_ALLOWED").split(","))):
+        try:
+            allowed.append((ipaddress.ip_network(part), None))
+        except ValueError:
+            allowed.append(_host_and_port(part))
+    return allowed
+
+
+def _host_and_port(part: str) -> tuple[Network | str, int]:
+    try:
+        parts = urlsplit(f"//{part}")
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host = port = None
+    if not host or not port or parts.netloc != part or parts.username is not None:
+        raise Misconfigured(
+            f"OUTBOUND_ALLOWED: {part!r} is neither an address, a network nor a host with a port; "
+            "write them like 127.0.0.0/8,127.0.0.1:5050,api.example.com:8443."
+        )
+    try:
+        return ipaddress.ip_network(host), port
+    except ValueError:
+        return host, port
+
+
 def email() -> dict[str, Any]:
     """Django's settings for outgoing mail. Without EMAIL_URL mail is written to the log."""
     value = text("EMAIL_URL")

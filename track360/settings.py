@@ -307,6 +307,7 @@ UNFOLD = {
 # -- Security -----------------------------------------------------------------
 
 TRUSTED_PROXIES = env.networks("TRUSTED_PROXIES")  # only their X-Forwarded-* counts
+OUTBOUND_ALLOWED = env.outbound_allowed()  # beyond public addresses at 443, for integrations.outbound
 FIELD_KEYS = env.field_keys()  # encrypt secrets at rest, by track360.sealed
 SECURE_SSL_REDIRECT = HTTPS
 SECURE_REDIRECT_EXEMPT = [

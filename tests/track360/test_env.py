@@ -34,6 +34,11 @@ def production(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         ("TRACK360_BASE_URL", "portal.example.com", env.base_url, "write https://"),
         ("TRACK360_BASE_URL", "https://portal.example.com/x", env.base_url, "scheme and host only"),
         ("TRUSTED_PROXIES", "10.0.0.0/8,proxy", lambda: env.networks("TRUSTED_PROXIES"), "write addresses or networks"),
+        ("OUTBOUND_ALLOWED", "10.0.0.0/8,10.0.0.0/99", env.outbound_allowed, "write them like 127.0.0.0/8"),
+        ("OUTBOUND_ALLOWED", "api.example.com", env.outbound_allowed, "write them like 127.0.0.0/8"),
+        ("OUTBOUND_ALLOWED", "api.example.com:70000", env.outbound_allowed, "write them like 127.0.0.0/8"),
+        ("OUTBOUND_ALLOWED", "https://api.example.com:443", env.outbound_allowed, "write them like 127.0.0.0/8"),
+        ("OUTBOUND_ALLOWED", "user@api.example.com:443", env.outbound_allowed, "write them like 127.0.0.0/8"),
         ("EMAIL_URL", "mail.example.com", env.email, "write smtp://"),
         ("SECRET_KEY", "short", env.secret_key, "at least 50"),
         ("SECRET_KEY", "", env.secret_key, "SECRET_KEY is missing"),
@@ -136,3 +141,15 @@ def test_every_variable_stands_in_the_example() -> None:
         assert f"{name}=" in example
     for name in ("OAUTH_SIGNING_KEY_FILE", "FIELD_KEYS", "EMAIL_URL", "TRUSTED_PROXIES", "DEBUG"):
         assert f"{name}=" in example
+
+
+def test_what_may_be_called_is_read_as_networks_addresses_and_ports(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OUTBOUND_ALLOWED", "127.0.0.0/8, 10.1.2.3:5050,[::1]:80 ,API.example.com:8443,")
+    assert [(str(what), port) for what, port in env.outbound_allowed()] == [
+        ("127.0.0.0/8", None),
+        ("10.1.2.3/32", 5050),
+        ("::1/128", 80),
+        ("api.example.com", 8443),
+    ]
+    monkeypatch.delenv("OUTBOUND_ALLOWED")
+    assert env.outbound_allowed() == []
