@@ -1,4 +1,4 @@
-"""Personal data on pages: people with the role `viewer` see that it is there, not what it is."""
+"""Personal data on pages: viewers see that it is there, not what it is."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ from typing import Any
 from entities.listings import LISTINGS
 from entities.models import Entity
 from entities.pipeline.report import PII_FIELDS
+from track360.htmx import PortalRequest
 from track360.models import Membership
 
 HIDDEN = "••••••"
 
 
-def sees_personal_data(role: str) -> bool:
-    return role != Membership.Role.VIEWER
+def sees_personal_data(request: PortalRequest) -> bool:
+    """Whoever views a partner as somebody else sees none either, whatever the role."""
+    return request.role != Membership.Role.VIEWER and not request.viewing_as
 
 
 def masked_value(field: str, value: Any) -> Any:

@@ -55,7 +55,7 @@ def quarantine_list(request: PortalRequest) -> HttpResponse:
             after=request.GET.get("after", ""),
         )
     causes = quarantine_causes(request.environment)
-    personal = sees_personal_data(request.role)
+    personal = sees_personal_data(request)
     context = {
         "form": form,
         "clear": request.path if form.is_filtered else "",
@@ -102,7 +102,7 @@ def quarantine_detail(request: PortalRequest, number: int) -> HttpResponse:
     record = quarantined_by_number(request.environment, number)
     if record is None:
         raise Http404("No such record.")
-    personal = sees_personal_data(request.role)
+    personal = sees_personal_data(request)
     errors = _errors(record)
     payload = record.payload if personal else masked_payload(record.entity, record.payload)
     # Pointers lead into the body as sent; here the record stands alone.

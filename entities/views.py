@@ -211,7 +211,7 @@ def _record_or_404(request: PortalRequest, entity: Entity, number: int) -> Recor
 def _record_page(
     request: PortalRequest, listed: ListPage, record: Record, template: str, context: dict[str, Any]
 ) -> HttpResponse:
-    personal = sees_personal_data(request.role)
+    personal = sees_personal_data(request)
     history = versions_of(request.environment, listed.entity, record, personal=personal)
     batches = {record.batch_id, *(version.batch_id for version in history.versions)}
     requests = requests_of(request.environment, batches)

@@ -9,9 +9,9 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 
-from entities.forms import MomentField
 from entities.models import Entity
 from integrations import clients
+from track360.fields import MomentField
 from track360.problems import PROBLEM_TYPES
 
 OVERLAPS = {"0": "Now", "1": "In 1 hour", "24": "In 24 hours", "168": "In 7 days"}  # keys in hours

@@ -13,6 +13,7 @@ from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.views.decorators.gzip import gzip_page
 
+from track360 import viewing
 from track360.audit import Actor
 from track360.models import Environment, Membership, Partner, User
 from track360.proxy import client_ip
@@ -61,8 +62,9 @@ def portal_view(*, roles: frozenset[str] | None = None) -> Callable[[View], View
 
     The view gets a request with `.partner`, `.environment` and `.role` instead of the two path parts.
     404 to everybody outside the partner, and to everybody but staff once it is closed; 403 where `roles` is given and
-    the role is not among them, and to whoever would change something of a suspended partner's. The page goes out
-    compressed: a list of 50 records is 90 kB of markup that repeats itself.
+    the role is not among them, and to whoever would change something of a suspended partner's. A member of the team
+    who views the partner as somebody else (`.viewing_as`) has that role, and changes nothing; each of the team's
+    visits is audited. The page goes out compressed: a list of 50 records is 90 kB of markup that repeats itself.
     """
 
     def decorate(view: View) -> View:
@@ -78,6 +80,13 @@ def portal_view(*, roles: frozenset[str] | None = None) -> Callable[[View], View
             role = environment and role_at(request.user, environment.partner)
             if environment is None or role is None:
                 raise Http404("No such partner.")
+            request.viewing_as = None
+            if role == STAFF_ROLE:
+                viewing.note_look(request, environment, actor=audit_actor(request))
+                request.viewing_as = viewing.viewed_role(request, environment.partner)
+                role = request.viewing_as or role
+            if request.viewing_as and request.method not in SAFE_METHODS:
+                raise PermissionDenied(viewing.READ_ONLY)
             if roles is not None and role not in roles:
                 raise PermissionDenied("Your role at this partner does not allow this.")
             if (

@@ -23,6 +23,7 @@ class PortalRequest(HttpRequest):
     partner: Partner
     environment: Environment
     role: str
+    viewing_as: str | None  # the role as which a member of the team looks, read only; `role` is the same then
     memberships: Sequence[Partner] | QuerySet[Partner]  # where this person may switch to
 
 

@@ -183,7 +183,10 @@ class AuditEvent(models.Model):
     ip = models.GenericIPAddressField(null=True)
 
     class Meta:
-        indexes = [models.Index(fields=["partner", "-at"], name="audit_partner_at")]
+        indexes = [
+            models.Index(fields=["partner", "-at"], name="audit_partner_at"),
+            models.Index(fields=["-at"], name="audit_at"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.action} {self.target}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
 
-from track360 import people_pages, views
+from track360 import audit_pages, people_pages, staff_pages, views
 from track360.styleguide import styleguide
 
 team_pages: list[URLPattern | URLResolver] = [
@@ -16,6 +16,20 @@ team_pages: list[URLPattern | URLResolver] = [
     path("<int:number>/", people_pages.team_member, name="team-member"),
     path("<int:number>/remove/", people_pages.team_remove, name="team-remove"),
 ]
+audit_of_partner: list[URLPattern | URLResolver] = [
+    path("", audit_pages.audit_list, name="audit-list"),
+    path("export/", audit_pages.audit_export, name="audit-export"),
+    path("<uuid:event_id>/", audit_pages.audit_detail, name="audit-detail"),
+]
+# What the integrations team alone opens, about no partner or about all of them.
+staff: list[URLPattern | URLResolver] = [
+    path("audit/", audit_pages.staff_audit_list, name="staff-audit-list"),
+    path("audit/export/", audit_pages.staff_audit_export, name="staff-audit-export"),
+    path("audit/<uuid:event_id>/", audit_pages.staff_audit_detail, name="staff-audit-detail"),
+    path("partners/<slug:slug>/view-as/", staff_pages.viewing_start, name="viewing-start"),
+    path("viewing/stop/", staff_pages.viewing_stop, name="viewing-stop"),
+]
+
 urlpatterns = [
     path("", views.home, name="home"),
     path("admin/", admin.site.urls),
@@ -27,6 +41,8 @@ urlpatterns = [
     path("styleguide/", styleguide, name="styleguide"),
     path("invitations/<str:token>/", people_pages.invitation, name="invitation"),
     path("p/<slug:partner_slug>/<slug:environment_kind>/team/", include(team_pages)),
+    path("p/<slug:partner_slug>/<slug:environment_kind>/audit/", include(audit_of_partner)),
+    path("staff/", include(staff)),
     path("", include("onboarding.api.urls")),  # before those of integrations, which answer for all of /api
     path("", include("entities.urls")),
     path("", include("integrations.urls")),

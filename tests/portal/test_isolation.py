@@ -19,7 +19,7 @@ from tests.factories import (
     QuarantinedRecordFactory,
     TransactionFactory,
 )
-from track360.models import Environment
+from track360.models import AuditEvent, Environment
 
 PORTAL = "p/<slug:partner_slug>/<slug:environment_kind>/"
 
@@ -51,6 +51,7 @@ def rows(sandbox: Environment) -> dict[str, object]:
         "docs/<slug:slug>": "customers",
         "team/<int:number>": MembershipFactory(partner=sandbox.partner).pk,
         "invitations/<uuid:number>": InvitationFactory(partner=sandbox.partner).pk,
+        "audit/<uuid:event_id>": AuditEvent.objects.create(action="secret.kept", partner=sandbox.partner).pk,
     }
 
 

@@ -357,6 +357,32 @@ def _same_section(here: str, url_name: str) -> bool:
     return SECTION_OF.get(here, here.split("-")[0]) == url_name.split("-")[0]
 
 
+# The integrations team's own pages: (URL name, label, icon).
+STAFF_NAV = (
+    ("partner-list", "Partners", "partners"),
+    ("staff-reset-list", "Resets", "lock"),
+    ("staff-audit-list", "Audit", "clock"),
+    ("admin:index", "Admin", "settings"),
+)
+
+
+@register.simple_tag(takes_context=True)
+def staff_links(context: Context) -> list[NavLink]:
+    """The team's links. A page that this installation does not have gives none."""
+    match = context["request"].resolver_match
+    here = (match and match.url_name) or ""
+    links = []
+    for url_name, label, icon_name in STAFF_NAV:
+        try:
+            url = reverse(url_name)
+        except NoReverseMatch:
+            continue
+        section = url_name.rpartition("-")[0]
+        current = "page" if here == url_name else "true" if section and here.startswith(section) else ""
+        links.append(NavLink(label, icon_name, url, current))
+    return links
+
+
 @register.simple_tag(takes_context=True)
 def environment_links(context: Context) -> list[NavLink]:
     """The same page in both environments, or the overview where the page shows one record of this one."""
