@@ -64,6 +64,42 @@ class Traffic:
         return self.records + self.refused
 
 
+# One look into `batch_by_entity` for each combination: the first batch of it that brought a record in is enough.
+ARRIVED_SQL = """
+SELECT environment_id, entity, door
+  FROM unnest(%s::bigint[]) AS environment_id, unnest(%s::text[]) AS entity, unnest(%s::text[]) AS door,
+       LATERAL (SELECT FROM entities_batch batch
+                 WHERE batch.environment_id = environment_id.environment_id AND batch.entity = entity.entity
+                   AND batch.door = door.door AND NOT refused AND received > rejected
+                 LIMIT 1) AS first
+"""
+LIVE_DOORS = (Batch.Door.PUSH, Batch.Door.PULL)
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """That records of an entity were taken in through a door, ever."""
+
+    environment_id: int
+    entity: str
+    door: str
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What came for one entity in a time: outcomes of its records, and how many of the created ones were late."""
+
+    created: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    refused: int = 0
+    late: int = 0
+
+    @property
+    def accepted(self) -> int:
+        return self.created + self.updated + self.unchanged
+
+
 @dataclass(frozen=True, slots=True)
 class Hour:
     start: dt.datetime
@@ -77,6 +113,41 @@ def hours_for(environment: Environment, *, hours: int, now: dt.datetime) -> list
     with connection.cursor() as cursor:
         cursor.execute(HOURS_SQL, [starts, environment.pk, Batch.Door.SAMPLE])
         return [Hour(start, Traffic(*sums)) for start, *sums in cursor.fetchall()]
+
+
+def arrivals_in(environments: Iterable[Environment]) -> set[Arrived]:
+    """Which entities were taken in, in which environment, pushed or pulled."""
+    with connection.cursor() as cursor:
+        ids = [environment.pk for environment in environments]
+        cursor.execute(ARRIVED_SQL, [ids, Entity.values, [str(door) for door in LIVE_DOORS]])
+        return {Arrived(*row) for row in cursor.fetchall()}
+
+
+def window_for(environment: Environment, *, start: dt.datetime, end: dt.datetime) -> dict[str, Window]:
+    """Entity -> what was pushed and pulled from `start` to before `end`; every entity is there."""
+    rows = (
+        Batch.objects.filter(environment=environment, entity__in=Entity.values, door__in=LIVE_DOORS)
+        .filter(started_at__gte=start, started_at__lt=end)
+        .values("entity")
+        .annotate(
+            stored_created=Sum("created"),
+            stored_updated=Sum("updated"),
+            stored_unchanged=Sum("unchanged"),
+            sum_refused=Sum("rejected"),
+            sum_late=Sum("late"),
+        )
+    )
+    found = {
+        row["entity"]: Window(
+            created=row["stored_created"],
+            updated=row["stored_updated"],
+            unchanged=row["stored_unchanged"],
+            refused=row["sum_refused"],
+            late=row["sum_late"],
+        )
+        for row in rows
+    }
+    return {entity.value: found.get(entity.value, Window()) for entity in Entity}
 
 
 def traffic_over(hours: Iterable[Hour]) -> Traffic:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from django.db import connection
 from django.db.models import Count, Exists, OuterRef, QuerySet
@@ -11,7 +12,7 @@ from entities.models import SeenStatus, StatusMapping
 from track360.models import Environment, Partner
 
 # A walk along the index `customer_by_affiliate`, one probe for each distinct id, so that its cost does not depend on
-# how many customers there are; it stops at the limit, and after the first 2,000 affiliates.
+# how many customers there are; it stops at the limit, and after so many affiliates.
 UNKNOWN_AFFILIATES_SQL = """
 WITH RECURSIVE walk (affiliate_id, step) AS (
     (SELECT affiliate_id, 1 FROM entities_customer WHERE environment_id = %(environment)s
@@ -20,7 +21,7 @@ WITH RECURSIVE walk (affiliate_id, step) AS (
     SELECT (SELECT affiliate_id FROM entities_customer
              WHERE environment_id = %(environment)s AND affiliate_id > walk.affiliate_id
              ORDER BY affiliate_id LIMIT 1), step + 1
-      FROM walk WHERE walk.affiliate_id IS NOT NULL AND step < 2000
+      FROM walk WHERE walk.affiliate_id IS NOT NULL AND step < %(probes)s
 )
 SELECT affiliate_id FROM walk
  WHERE affiliate_id IS NOT NULL
@@ -51,12 +52,51 @@ def unmapped_counts(partners: Iterable[Partner]) -> dict[int, int]:
     )
 
 
-def unknown_affiliates(environment: Environment, *, limit: int) -> list[str]:
-    """Affiliate ids of customers that the partner has not registered; none while he has registered none."""
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """How far the values of a status field of a partner, seen or declared, have a canonical one."""
+
+    declared: int = 0
+    unmapped: int = 0
+    examples: tuple[str, ...] = ()  # up to three of those unmapped
+
+
+# One row a value, of those declared and those that arrived; a value is mapped by what it was declared with.
+COVERAGE_SQL = """
+SELECT field, count(*) FILTER (WHERE declared), count(*) FILTER (WHERE canonical_value IS NULL),
+       coalesce((array_agg(raw_value ORDER BY raw_value) FILTER (WHERE canonical_value IS NULL))[1:3], '{}')
+  FROM (SELECT field, raw_value, bool_or(declared) AS declared, max(canonical_value) AS canonical_value
+          FROM (SELECT field, raw_value, true AS declared, canonical_value
+                  FROM entities_statusmapping WHERE partner_id = %(partner)s
+                 UNION ALL
+                SELECT seen.field, seen.raw_value, false, NULL
+                  FROM entities_seenstatus seen JOIN track360_environment environment
+                    ON environment.id = seen.environment_id
+                 WHERE environment.partner_id = %(partner)s) AS said
+         GROUP BY field, raw_value) AS value
+ GROUP BY field
+"""
+
+
+def status_coverage(partner: Partner) -> dict[str, Coverage]:
+    """Status field -> coverage, over both environments; a field of which nothing is known is left out."""
+    with connection.cursor() as cursor:
+        cursor.execute(COVERAGE_SQL, {"partner": partner.pk})
+        return {
+            field: Coverage(declared, unmapped, tuple(examples))
+            for field, declared, unmapped, examples in cursor.fetchall()
+        }
+
+
+def unknown_affiliates(environment: Environment, *, limit: int, probes: int = 2000) -> list[str]:
+    """Affiliate ids of customers that the partner has not registered; none while he has registered none.
+
+    Of the first `probes` ids in their order: each costs a look into an index.
+    """
     with connection.cursor() as cursor:
         cursor.execute(
             UNKNOWN_AFFILIATES_SQL,
-            {"environment": environment.pk, "partner": environment.partner_id, "limit": limit},
+            {"environment": environment.pk, "partner": environment.partner_id, "limit": limit, "probes": probes},
         )
         return [row[0] for row in cursor.fetchall()]
 

@@ -20,9 +20,10 @@ from django.db.models.functions import Lower
 from django.utils import timezone
 
 from entities.models import Entity
-from onboarding.models import Onboarding, Pattern, RehearsalWindow, Scope, SignOff, StepNote, StepOverride
+from onboarding.models import Notification, Onboarding, Pattern, RehearsalWindow, Scope, SignOff, StepNote, StepOverride
 from onboarding.models.checklist import Side
-from onboarding.steps import BY_NUMBER
+from onboarding.notifications import tell
+from onboarding.steps import BY_NUMBER, page_of
 from track360 import audit
 from track360.audit import Actor
 from track360.models import Membership, Partner, User
@@ -260,7 +261,8 @@ def open_rehearsal(partner: Partner, *, actor: Actor) -> RehearsalWindow:
 
 @transaction.atomic
 def add_note(partner: Partner, number: int, *, text: str, actor: Actor) -> StepNote:
-    """Say something about a step. `@name@example.com` mentions somebody of the partner or of the team.
+    """Say something about a step. `@name@example.com` mentions somebody of the partner or of the team, who
+    is told.
 
     Raises ValidationError: `number`, or `text` for none and for more than 4,000 characters.
     """
@@ -273,6 +275,16 @@ def add_note(partner: Partner, number: int, *, text: str, actor: Actor) -> StepN
     people = mentioned_in(text, partner)
     note.mentioned.set(people)
     emails = [user.email for user in people]
+    if people:
+        tell(
+            partner,
+            kind=Notification.Kind.MENTION,
+            subject=f"note {note.pk}",
+            title=f"{actor} mentions you on step {number} of {partner.name}: {BY_NUMBER[number].name}",
+            text=text,
+            path=page_of(number, partner),
+            to=people,
+        )
     audit.record("note.added", actor=actor, partner=partner, target=f"step {number}", mentioned=emails)
     return note
 

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import datetime as dt
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from django.urls import NoReverseMatch, reverse
+
+from entities.batch_selectors import Window
+from entities.mapping_selectors import Coverage
+from entities.models import Batch, Entity, StatusField
+from onboarding.evidence import UNKNOWN_COUNTED, Clients, Facts, Rehearsal
+from onboarding.models import Pattern, Sample
+from onboarding.models.checklist import Side
+from track360.models import Partner
 
 
 @dataclass(frozen=True)
 class Check:
     """One thing that a step asks for. `reason` says why it is not met, and `url_name` with `query` where to mend it.
 
-    `kind` is the environment of that page. It is stored as an object of the same members.
+    `kind` is the environment of that page, `waiting_for` the side that mends it. It is stored as an object of the same
+    members.
     """
 
     text: str
@@ -20,6 +33,267 @@ class Check:
     query: str = ""
     kind: str = "sandbox"
     url_kwargs: Mapping[str, str] = field(default_factory=dict)
+    waiting_for: str = Side.PARTNER.value
+
+
+Checks = Iterator[Check]
+TEAM = Side.TEAM.value
+
+STATUS_FIELDS = {
+    Entity.CUSTOMERS.value: (StatusField.KYC_STATUS, StatusField.SALES_STATUS),
+    Entity.TRANSACTIONS.value: (StatusField.TRANSACTION_STATUS,),
+}
+# What a rehearsal asks for (contract, section 7, step 6).
+LEAST_RECORDS = 100
+IN_TIME_SHARE = 0.95
+REFUSED_SHARE = 0.01
+NO_CONNECTIONS = "Connections, through which we fetch, are not available yet."
+
+
+# -- Phase 1: kick-off --------------------------------------------------------
+
+
+def scope_agreed(facts: Facts) -> Checks:
+    scope = facts.proposed
+    yield Check(
+        "Written down: entities, how each is sent, contacts, time zone",
+        scope is not None,
+        "Nothing is proposed yet.",
+        "checklist-scope",
+    )
+    partner_accepted = scope is not None and scope.partner_accepted_at is not None
+    team_accepted = scope is not None and scope.team_accepted_at is not None
+    version = "this version" if facts.agreed is None else "the new version"
+    yield Check(
+        "Accepted by the partner",
+        partner_accepted,
+        f"Nobody of the partner has accepted {version} yet." if scope else "There is nothing to accept yet.",
+        "checklist-scope",
+    )
+    yield Check(
+        "Accepted by the integrations team",
+        team_accepted,
+        f"Nobody of the integrations team has accepted {version} yet." if scope else "There is nothing to accept yet.",
+        "checklist-scope",
+        waiting_for=TEAM if scope else Side.PARTNER.value,
+    )
+
+
+def credentials_in_use(facts: Facts) -> Checks:
+    if set(facts.patterns.values()) == {Pattern.PULL.value}:
+        yield Check("A sandbox connection has passed its test", False, NO_CONNECTIONS, waiting_for=TEAM)
+        return
+    clients = facts.clients.get("sandbox", Clients())
+    yield Check("A sandbox client exists", clients.number > 0, "There are no credentials yet.", "client-new")
+    yield Check(
+        "A client has fetched a token",
+        clients.token_fetched_at is not None,
+        "No token has been fetched with it yet." if clients.number else "That takes a client first.",
+        "client-list",
+    )
+
+
+# -- Phase 2: mapping ---------------------------------------------------------
+
+
+def enums_and_affiliates_mapped(facts: Facts) -> Checks:
+    yield from _in_scope(facts)
+    fields = [name for entity in facts.patterns for name in STATUS_FIELDS.get(entity, ())]
+    for name in fields:
+        coverage = facts.statuses.get(name.value, Coverage())
+        query = f"?field={name.value}"
+        yield Check(
+            f"At least one {name.label} is declared",
+            coverage.declared > 0,
+            "None is declared yet.",
+            "mapping-list",
+            query,
+        )
+        yield Check(
+            f"Every {name.label} has a meaning", not coverage.unmapped, _unmapped(coverage), "mapping-list", query
+        )
+    if Entity.CUSTOMERS.value in facts.patterns:
+        yield Check("At least one affiliate is registered", facts.affiliates > 0, "None is yet.", "affiliate-list")
+        yield Check(
+            "Every affiliate seen is registered",
+            facts.affiliates > 0 and not facts.unknown_affiliates,
+            _unknown(facts),
+            "affiliate-list",
+        )
+    elif not fields:
+        yield Check("Nothing in scope has a status or an affiliate", True)
+
+
+def _unmapped(coverage: Coverage) -> str:
+    values = "1 value has" if coverage.unmapped == 1 else f"{coverage.unmapped:,} values have"
+    return f"{values} no meaning yet: {_quoted(coverage.examples, coverage.unmapped)}."
+
+
+def _unknown(facts: Facts) -> str:
+    unknown = facts.unknown_affiliates
+    if not facts.affiliates:
+        return "That is known once one is registered."
+    if len(unknown) == 1:
+        return f"1 id was seen that is not registered: {_quoted(unknown, 1)}."
+    number = f"At least {len(unknown):,}" if len(unknown) >= UNKNOWN_COUNTED else f"{len(unknown):,}"
+    return f"{number} ids were seen that are not registered: {_quoted(unknown[:3], len(unknown))}."
+
+
+def _quoted(examples: tuple[str, ...], number: int) -> str:
+    shown = ", ".join(f"“{text[:40]}”" for text in examples)
+    return f"{shown}, …" if number > len(examples) else shown
+
+
+# -- Phase 3: samples ---------------------------------------------------------
+
+
+def samples_valid(facts: Facts) -> Checks:
+    yield from _in_scope(facts)
+    for entity in facts.patterns:
+        sample = facts.samples.get(entity)
+        valid = sample is not None and sample.is_valid
+        text = f"The newest sample of {entity} has no errors"
+        if sample is None:
+            yield Check(text, False, "No sample has been checked yet.", "sample-new", f"?entity={entity}")
+        else:
+            yield Check(text, valid, _faults(sample), "sample-detail", url_kwargs={"sample_id": str(sample.pk)})
+
+
+def _faults(sample: Sample) -> str:
+    if sample.state == Sample.State.UNREADABLE:
+        return f"It could not be read. {sample.problem}".strip()
+    if not sample.total:
+        return "It holds no record."
+    return f"{sample.invalid:,} of its {sample.total:,} records have errors."
+
+
+# -- Phase 4: build -----------------------------------------------------------
+
+
+def first_data(facts: Facts) -> Checks:
+    yield from _in_scope(facts)
+    for entity, pattern in facts.patterns.items():
+        if pattern != Pattern.PULL:
+            pushed = ("sandbox", entity, Batch.Door.PUSH.value) in facts.arrived
+            reason = f"No {entity} have been taken in by push yet."
+            yield Check(f"Pushed to the sandbox: {entity}", pushed, reason, f"{_singular(entity)}-list")
+        if pattern != Pattern.PUSH:
+            fetched = ("sandbox", entity, Batch.Door.PULL.value) in facts.arrived
+            yield Check(f"Fetched into the sandbox: {entity}", fetched, NO_CONNECTIONS, waiting_for=TEAM)
+
+
+def rehearsed(facts: Facts) -> Checks:
+    yield from _in_scope(facts)
+    rehearsal = facts.rehearsal
+    earned = rehearsal is not None and rehearsal.earned_at is not None
+    yield Check(
+        "A rehearsal window is open",
+        rehearsal is not None and (earned or facts.now < rehearsal.closes_at),
+        f"It closed at {rehearsal.closes_at.astimezone(dt.UTC):%Y-%m-%d %H:%M} UTC. Open another one."
+        if rehearsal
+        else "None has been opened yet.",
+        "checklist-rehearsal",
+    )
+    for entity in facts.patterns:
+        yield from _rehearsed(entity, rehearsal)
+
+
+def rehearsal_is_earned(facts: Facts) -> bool:
+    """Whether what came in the newest window is enough, be it open still or not."""
+    rehearsal = facts.rehearsal
+    if facts.proposed is None or rehearsal is None or rehearsal.earned_at is not None:
+        return False
+    return all(check.met for entity in facts.patterns for check in _rehearsed(entity, rehearsal))
+
+
+def _rehearsed(entity: str, rehearsal: Rehearsal | None) -> Checks:
+    earned = rehearsal is not None and rehearsal.earned_at is not None
+    came = rehearsal.windows.get(entity, Window()) if rehearsal else Window()
+    judged = came.accepted + came.refused
+    in_time = came.created - came.late
+    url_name = f"{_singular(entity)}-list"
+    yield Check(
+        f"At least {LEAST_RECORDS} {entity}",
+        earned or came.accepted >= LEAST_RECORDS,
+        f"{came.accepted:,} of {LEAST_RECORDS} {entity} so far.",
+        url_name,
+    )
+    yield Check(
+        f"At least one of the {entity} is sent again, with a change",
+        earned or came.updated > 0,
+        f"None of the {entity} has been updated so far.",
+        url_name,
+    )
+    yield Check(
+        f"At least 95 % of new {entity} within the freshness target",
+        earned or (came.created > 0 and in_time >= IN_TIME_SHARE * came.created),
+        f"{in_time:,} of {came.created:,} came in time ({_percent(in_time, came.created)})."
+        if came.created
+        else f"No new {entity} have come so far.",
+        url_name,
+    )
+    yield Check(
+        f"Under 1 % of {entity} refused",
+        earned or (judged > 0 and came.refused < REFUSED_SHARE * judged),
+        f"{came.refused:,} of {judged:,} were refused ({_percent(came.refused, judged)})."
+        if judged
+        else f"No {entity} have come so far.",
+        "quarantine-list" if came.refused else url_name,
+    )
+
+
+def _percent(part: int, whole: int) -> str:
+    """To one decimal, cut rather than rounded: 94.99 % must not read as 95.0 %."""
+    return f"{1000 * part // whole / 10:.1f} %"
+
+
+# -- Phase 5: go-live ---------------------------------------------------------
+
+
+def reconciled(facts: Facts) -> Checks:
+    yield Check(
+        "Counts and sums agree with the partner's control totals for 3 days in a row",
+        False,
+        "Control totals are not available yet.",
+        waiting_for=TEAM,
+    )
+
+
+def live(facts: Facts) -> Checks:
+    for side, name in ((Side.PARTNER.value, "the partner"), (TEAM, "the integrations team")):
+        yield Check(
+            f"Signed off by {name}",
+            side in facts.signed_off,
+            f"{'An owner of the partner' if side != TEAM else 'The integrations team'} has not signed off yet.",
+            "checklist-step",
+            url_kwargs={"number": "8"},
+            waiting_for=side,
+        )
+    clients = facts.clients.get("production", Clients())
+    yield Check(
+        "A production client exists", clients.number > 0, "There is none yet.", "client-list", kind="production"
+    )
+    yield Check(
+        "The first production record has arrived",
+        any(kind == "production" for kind, _, _ in facts.arrived),
+        "No record has arrived in production yet.",
+        "overview",
+        kind="production",
+    )
+
+
+def _in_scope(facts: Facts) -> Checks:
+    """Before anything is proposed all entities count as in scope, and that is said."""
+    if facts.proposed is None:
+        yield Check("What is in scope is known", False, "Nothing is proposed yet.", "checklist-scope")
+
+
+def _singular(entity: str) -> str:
+    """As the names of pages have it: customer, transaction, activity."""
+    return entity.removesuffix("s")
+
+
+# -- The list -----------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -47,16 +321,58 @@ class Step:
     name: str
     phase: Phase
     summary: str
+    evidence: Callable[[Facts], Checks]
+
+    def checks(self, facts: Facts) -> list[Check]:
+        """What the step asks for, in order; a reason stands only where it is not met."""
+        return [replace(check, reason="") if check.met else check for check in self.evidence(facts)]
 
 
 STEPS = (
-    Step(1, "scope", "Scope agreed", PHASES[0], "What is sent, how, by whom: accepted by both sides."),
-    Step(2, "credentials", "Credentials in use", PHASES[0], "A sandbox client that has fetched a token."),
-    Step(3, "mapping", "Enums and affiliates mapped", PHASES[1], "Every status value and affiliate has a meaning."),
-    Step(4, "samples", "Samples valid", PHASES[2], "The newest sample of each entity has no errors."),
-    Step(5, "first-data", "First data", PHASES[3], "Each entity has arrived in sandbox in the agreed way."),
-    Step(6, "rehearsal", "Rehearsed", PHASES[3], "A window of real traffic: enough, in time, hardly any refused."),
-    Step(7, "reconciliation", "Reconciled", PHASES[4], "Counts and sums agree for three days in a row."),
-    Step(8, "live", "Live", PHASES[4], "Signed off by both sides, and the first production record is here."),
+    Step(1, "scope", "Scope agreed", PHASES[0], "What is sent, how, by whom: accepted by both sides.", scope_agreed),
+    Step(
+        2,
+        "credentials",
+        "Credentials in use",
+        PHASES[0],
+        "A sandbox client that has fetched a token.",
+        credentials_in_use,
+    ),
+    Step(
+        3,
+        "mapping",
+        "Enums and affiliates mapped",
+        PHASES[1],
+        "Every status value and affiliate has a meaning.",
+        enums_and_affiliates_mapped,
+    ),
+    Step(4, "samples", "Samples valid", PHASES[2], "The newest sample of each entity has no errors.", samples_valid),
+    Step(5, "first-data", "First data", PHASES[3], "Each entity has arrived in sandbox in the agreed way.", first_data),
+    Step(
+        6,
+        "rehearsal",
+        "Rehearsed",
+        PHASES[3],
+        "A window of real traffic: enough, in time, hardly any refused.",
+        rehearsed,
+    ),
+    Step(7, "reconciliation", "Reconciled", PHASES[4], "Counts and sums agree for three days in a row.", reconciled),
+    Step(8, "live", "Live", PHASES[4], "Signed off by both sides, and the first production record is here.", live),
 )
 BY_NUMBER = {step.number: step for step in STEPS}
+
+
+def page_of(number: int, partner: Partner) -> str:
+    """The page of a step."""
+    return url_of(asdict(Check("", met=False, url_name="checklist-step", url_kwargs={"number": str(number)})), partner)
+
+
+def url_of(check: Mapping[str, Any], partner: Partner) -> str:
+    """The page where a check of `StepState.evidence` is mended; empty where there is none."""
+    if not check["url_name"]:
+        return ""
+    names = {"partner_slug": partner.slug, "environment_kind": check["kind"], **check["url_kwargs"]}
+    try:
+        return reverse(check["url_name"], kwargs=names) + check["query"]
+    except NoReverseMatch:
+        return ""

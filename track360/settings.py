@@ -214,6 +214,11 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
         "task": "entities.refresh_fx_rates",
         "schedule": crontab(hour=16, minute=30),  # UTC; the ECB publishes at about 16:00 in Frankfurt
     },
+    "compute-checklists": {
+        "task": "onboarding.compute_checklists",
+        "schedule": timedelta(seconds=20),
+        "options": {"expires": 20},  # a worker that was away need not do it for each time it missed
+    },
     "ring-for-samples": {"task": "onboarding.ring_for_samples", "schedule": timedelta(minutes=1)},
     "keep-request-log": {"task": "integrations.keep_request_log", "schedule": crontab(hour=0, minute=5)},
 }

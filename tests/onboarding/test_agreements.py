@@ -13,7 +13,7 @@ from django.db import Error, connection, transaction
 from django.utils import timezone
 
 from onboarding import agreements
-from onboarding.models import Scope, SignOff, StepOverride
+from onboarding.models import Notification, Scope, SignOff, StepOverride
 from tests.factories import MembershipFactory, PartnerFactory, UserFactory
 from track360.audit import Actor
 from track360.models import AuditEvent, Partner
@@ -287,6 +287,8 @@ def test_a_note_mentions_people_of_the_partner_and_of_the_team_alone(
 
     assert set(note.mentioned.all()) == {developer.user, team.user}
     assert (note.author, note.client_id, note.text) == (None, "client-7", text)
+    told = Notification.objects.get(partner=partner, kind="note.mention")
+    assert set(told.deliveries.values_list("email", flat=True)) == {developer.user.email, team.user.email}
     assert AuditEvent.objects.get(action="note.added").detail == {
         "mentioned": sorted([developer.user.email, team.user.email])
     }

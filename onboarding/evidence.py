@@ -1,0 +1,123 @@
+"""What the eight steps are judged by, gathered from rows in few queries whose cost does not grow with the records."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from django.db.models import Count, Max
+
+from entities.batch_selectors import Arrived, Window, arrivals_in, window_for
+from entities.mapping_selectors import Coverage, status_coverage, unknown_affiliates
+from entities.models import Affiliate, Entity
+from integrations.models import Client
+from onboarding.models import Pattern, RehearsalWindow, Sample, Scope, SignOff
+from track360.models import Environment, Partner
+
+UNKNOWN_COUNTED = 1000
+# A partner has hundreds of affiliates, seldom thousands; each one costs a look into an index.
+AFFILIATES_LOOKED_AT = 50_000
+
+
+@dataclass(frozen=True)
+class Clients:
+    """The live OAuth clients of an environment."""
+
+    number: int = 0
+    token_fetched_at: dt.datetime | None = None
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """The newest rehearsal window, with what came in it; nothing is counted once it was earned."""
+
+    pk: int
+    opened_at: dt.datetime
+    closes_at: dt.datetime
+    earned_at: dt.datetime | None
+    windows: Mapping[str, Window]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """All that the steps of one partner are judged by, as of `now`."""
+
+    now: dt.datetime
+    proposed: Scope | None = None  # the newest version
+    agreed: Scope | None = None  # the newest version that both sides accepted
+    clients: Mapping[str, Clients] = field(default_factory=dict)  # environment kind -> clients
+    statuses: Mapping[str, Coverage] = field(default_factory=dict)
+    affiliates: int = 0
+    unknown_affiliates: tuple[str, ...] = ()  # of both environments, at most UNKNOWN_COUNTED of each
+    samples: Mapping[str, Sample] = field(default_factory=dict)  # entity -> the newest that was checked
+    arrived: frozenset[tuple[str, str, str]] = frozenset()  # (environment kind, entity, door)
+    rehearsal: Rehearsal | None = None
+    signed_off: frozenset[str] = frozenset()  # sides
+
+    @property
+    def patterns(self) -> Mapping[str, str]:
+        """Entity in scope -> pattern: as agreed last, else as proposed, else all of them pushed."""
+        scope = self.agreed or self.proposed
+        return scope.patterns if scope else {entity.value: Pattern.PUSH.value for entity in Entity}
+
+
+def gather(partner: Partner, *, now: dt.datetime) -> Facts:
+    environments = {environment.kind: environment for environment in partner.environments.order_by("-kind")}
+    sandbox = environments["sandbox"]
+    scopes = Scope.objects.filter(partner=partner).order_by("-id")
+    proposed = scopes.first()
+    accepted = scopes.filter(partner_accepted_at__isnull=False, team_accepted_at__isnull=False)
+    agreed = proposed if proposed is None or proposed.is_agreed else accepted.first()
+    kinds = {environment.pk: environment.kind for environment in environments.values()}
+    registered = Affiliate.objects.filter(partner=partner).count()
+    return Facts(
+        now=now,
+        proposed=proposed,
+        agreed=agreed,
+        clients=_clients(partner),
+        statuses=status_coverage(partner),
+        affiliates=registered,
+        unknown_affiliates=tuple(_unknown_affiliates(environments.values())) if registered else (),
+        samples=_newest_samples(sandbox),
+        arrived=frozenset(_arrived(arrival, kinds) for arrival in arrivals_in(environments.values())),
+        rehearsal=_rehearsal(partner, sandbox),
+        signed_off=frozenset(SignOff.objects.filter(partner=partner, withdrawn_at=None).values_list("side", flat=True)),
+    )
+
+
+def _arrived(arrival: Arrived, kinds: Mapping[int, str]) -> tuple[str, str, str]:
+    return (kinds[arrival.environment_id], arrival.entity, arrival.door)
+
+
+def _clients(partner: Partner) -> dict[str, Clients]:
+    live = Client.objects.filter(environment__partner=partner, revoked_at=None).order_by()
+    rows = live.values_list("environment__kind").annotate(
+        number=Count("pk", distinct=True), used_at=Max("secrets__last_used_at")
+    )
+    return {kind: Clients(number, used_at) for kind, number, used_at in rows}
+
+
+def _unknown_affiliates(environments: Iterable[Environment]) -> list[str]:
+    """Each id once, in the order of first sight; those of the sandbox first."""
+    found = (
+        affiliate
+        for environment in environments
+        for affiliate in unknown_affiliates(environment, limit=UNKNOWN_COUNTED, probes=AFFILIATES_LOOKED_AT)
+    )
+    return list(dict.fromkeys(found))
+
+
+def _newest_samples(sandbox: Environment) -> dict[str, Sample]:
+    """Entity -> the newest sample that was checked, or could not be read. A lesson is no sample of the partner's."""
+    checked = Sample.objects.filter(environment=sandbox, state__in=(Sample.State.DONE, Sample.State.UNREADABLE))
+    newest = checked.exclude(origin=Sample.Origin.LESSON).order_by("entity", "-created_at").distinct("entity")
+    return {sample.entity: sample for sample in newest.defer("body")}
+
+
+def _rehearsal(partner: Partner, sandbox: Environment) -> Rehearsal | None:
+    window = RehearsalWindow.objects.filter(partner=partner).order_by("-opened_at", "-id").first()
+    if window is None:
+        return None
+    windows = {} if window.earned_at else window_for(sandbox, start=window.opened_at, end=window.closes_at)
+    return Rehearsal(window.pk, window.opened_at, window.closes_at, window.earned_at, windows)
