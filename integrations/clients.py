@@ -12,17 +12,19 @@ from datetime import timedelta
 from hashlib import sha256
 from typing import Any
 
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
 from django.utils.crypto import get_random_string
+from django.utils.module_loading import import_string
 
 from integrations.models import Client, ClientSecret
 from integrations.models.client import SCOPES
 from integrations.oauth import tokens
 from track360 import audit
 from track360.audit import Actor
-from track360.models import Environment, User
+from track360.models import Environment, Partner, User
 
 DEFAULT_SCOPES = ("read", "write")
 SECRET_LENGTH = 48  # of 62 characters: 285 bits. Alphanumeric, so that HTTP Basic means the same encoded and raw
@@ -175,21 +177,31 @@ def _checked_name(name: str) -> str:
 
 
 def _checked_override(environment: Environment, override: Override | None) -> dict[str, str]:
-    """The override as audit detail. The evidence of steps 1 to 7 is not kept yet: production always needs one."""
+    """The override as audit detail; without one, production waits for the steps (contract, section 7)."""
     if environment.kind != Environment.Kind.PRODUCTION:
         return {}
     if override is None:
-        raise ValidationError(
-            "Production credentials exist only once steps 1 to 7 are green. A member of the integrations team may "
-            "override this with a reason.",
-            code="not_ready",
-        )
+        _check_steps(environment.partner)
+        return {}
     if not (override.by.is_staff and override.by.is_active):
         raise ValidationError("Only a member of the integrations team may override this.", code="override")
     reason = override.reason.strip()
     if not reason or "\x00" in reason:
         raise ValidationError("An override needs a reason.", code="override")
     return {"override_by": override.by.email, "override_reason": reason}
+
+
+def _check_steps(partner: Partner) -> None:
+    """The steps stand in an app above this one, which is asked by its name in the settings."""
+    open_steps: list[int] = import_string(settings.PRODUCTION_GATE)(partner)
+    if open_steps:
+        numbers = ", ".join(map(str, open_steps))
+        raise ValidationError(
+            "Production credentials exist only once steps 1 to 7 are green. Still open: "
+            f"{'step' if len(open_steps) == 1 else 'steps'} {numbers}. "
+            "A member of the integrations team may override this with a reason.",
+            code="not_ready",
+        )
 
 
 def _locked(client: Client, *, revoked: bool = False) -> Client:

@@ -30,7 +30,9 @@ TWO_SECRETS = "This client has two live secrets already. Revoke one of them firs
 CLIENTS_IN_FILTER = 100
 FIRST_CURL = """curl -s {base_url}/api/v1/igaming/customers \\
   -H "Authorization: Bearer $TOKEN\""""
-NOT_READY_HINT = "Production credentials exist once steps 1 to 7 of going live are green."
+NOT_READY_HINT = (
+    "Production credentials can be made once steps 1 to 7 of going live are green, or overridden by the team."
+)
 
 
 # -- Credentials --------------------------------------------------------------

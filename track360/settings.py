@@ -178,6 +178,8 @@ TOKEN_FAILURE_LIMIT = 30  # failed token requests a minute for one client id fro
 # -- API ----------------------------------------------------------------------
 
 DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * 1024 * 1024
+# Which steps stand between a partner and production credentials: asked by name, since it stands above who asks.
+PRODUCTION_GATE = "onboarding.checklist.open_steps_before_production"
 API_TOKEN_LIMIT = 1000  # requests in any 60 s for one access token
 API_CLIENT_LIMIT = 10_000  # and for one client
 
