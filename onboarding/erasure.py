@@ -80,7 +80,12 @@ def scrub_sample(sample: Sample) -> None:
     """
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock_shared(%s, %s)", [INGEST_LOCK, sample.environment_id])
-    if not Erasure.objects.filter(environment=sample.environment_id).exists():
+    erasures = Erasure.objects.filter(environment=sample.environment_id)
+    if not erasures.exists():
+        return
+    if sample.state == Sample.State.UNREADABLE:
+        if _body_names(sample, erasures.values_list("customer_id", flat=True).iterator()):
+            _blank([sample.pk])
         return
     chunks = SampleChunk.objects.filter(sample=sample).order_by("number")
     mentioned: set[str] = set()
@@ -98,8 +103,8 @@ def _erase_samples(environment: Environment, customer_id: str) -> int:
     for chunk in _chunks_with(environment, customer_id).select_related("sample").iterator(chunk_size=10):
         if _scrub_chunk(chunk, frozenset({customer_id})):
             blanked.add(chunk.sample_id)
-    unreadable = Sample.objects.filter(environment=environment, state=Sample.State.UNREADABLE)
-    blanked |= {sample.pk for sample in unreadable.iterator(chunk_size=10) if _body_names(sample, customer_id)}
+    unread = Sample.objects.filter(environment=environment, chunks=None)
+    blanked |= {sample.pk for sample in unread.iterator(chunk_size=10) if _body_names(sample, [customer_id])}
     _blank(blanked)
     return len(blanked)
 
@@ -135,10 +140,10 @@ def _in_a_sample(environment: Environment, customer_id: str) -> bool:
     return any(customer_id in concerns(record) for chunk in chunks for record in chunk.records)
 
 
-def _body_names(sample: Sample, customer_id: str) -> bool:
-    """Whether the id stands in what was uploaded; what cannot be unpacked may hold anybody."""
+def _body_names(sample: Sample, customer_ids: Iterable[str]) -> bool:
+    """Whether one of the ids stands in what was uploaded; what cannot be unpacked may hold anybody."""
     try:
         body = zlib.decompress(sample.body)
     except zlib.error:
         return bool(sample.body)
-    return customer_id.encode() in body
+    return any(one.encode() in body for one in customer_ids)

@@ -23,6 +23,7 @@ from django.utils import timezone
 from entities.models import Batch, Entity
 from entities.pipeline import RecordError, ingest
 from entities.pipeline.validate import pointer_to
+from onboarding.erasure import scrub_sample
 from onboarding.models import Sample, SampleChunk
 from onboarding.sample_reading import Text, Unreadable, chunks, look
 from track360.models import Environment
@@ -171,8 +172,10 @@ def _grouped(groups: list[dict[str, Any]], errors: list[dict[str, Any]], *, firs
     return sorted(by_cause.values(), key=lambda group: (-group["count"], group["code"], group["field"]))
 
 
+@transaction.atomic
 def _finish(sample: Sample, *, state: str, problem: str = "") -> None:
     sample.state, sample.problem, sample.finished_at = state, problem, timezone.now()
+    scrub_sample(sample)
     sample.save(update_fields=["state", "problem", "finished_at"])
 
 

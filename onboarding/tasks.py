@@ -11,9 +11,10 @@ from django.db import DatabaseError, transaction
 from django.utils import timezone
 
 from entities.pipeline.validate import MAX_RECORDS
-from onboarding import checklist, sample_checks, samples
-from onboarding.models import Sample
-from track360.models import Partner
+from onboarding import checklist, closing, erasure, exports, retention, sample_checks, samples
+from onboarding.models import PartnerExport, Sample, SandboxReset
+from track360.audit import Actor
+from track360.models import Environment, Partner
 
 logger = logging.getLogger(__name__)
 
@@ -54,3 +55,55 @@ def start_check(sample: Sample) -> None:
         sample_checks.check_sample(sample.pk)
     else:
         transaction.on_commit(lambda: check_sample.delay(str(sample.pk)), robust=True)
+
+
+# -- Resets, exports, erasures, retention -------------------------------------
+
+# An export of a large partner takes its time; that its message is given out again meanwhile does no harm.
+EXPORT_SECONDS = 2 * 60 * 60
+
+
+@shared_task(name="onboarding.reset_sandbox")
+def reset_sandbox(reset_id: str) -> None:
+    closing.run_reset(uuid.UUID(reset_id))
+
+
+@shared_task(name="onboarding.export_partner", soft_time_limit=EXPORT_SECONDS, time_limit=EXPORT_SECONDS + 60)
+def export_partner(export_id: str) -> None:
+    exports.run_export(uuid.UUID(export_id))
+
+
+@shared_task(name="onboarding.ring_for_jobs")
+def ring_for_jobs() -> None:
+    """Each minute: take up what no message has led to an end."""
+    since = timezone.now() - UNANSWERED
+    for reset in closing.waiting_resets().filter(requested_at__lt=since):
+        reset_sandbox.apply_async((str(reset.pk),), expires=60)
+    for export in exports.waiting_exports().filter(requested_at__lt=since):
+        export_partner.apply_async((str(export.pk),), expires=60)
+    for begun in erasure.unfinished().filter(erased_at__lt=since):
+        erasure.finish(begun)
+
+
+@shared_task(name="onboarding.keep_stores", soft_time_limit=3600, time_limit=3660)
+def keep_stores() -> None:
+    """Daily: delete what is past its time, store by store."""
+    now = timezone.now()
+    for store in retention.STORES:
+        if deleted := retention.forget_old(store, now=now):
+            logger.info("%s: %d rows past their time deleted", store.name, deleted)
+
+
+@transaction.atomic
+def start_reset(environment: Environment, *, actor: Actor) -> SandboxReset:
+    """Ask for a reset, and ring. It cannot fail for want of a broker."""
+    reset = closing.request_reset(environment, actor=actor)
+    transaction.on_commit(lambda: reset_sandbox.delay(str(reset.pk)), robust=True)
+    return reset
+
+
+@transaction.atomic
+def start_export(partner: Partner, *, actor: Actor) -> PartnerExport:
+    export = exports.request_export(partner, actor=actor)
+    transaction.on_commit(lambda: export_partner.delay(str(export.pk)), robust=True)
+    return export

@@ -59,12 +59,10 @@ def held_sample(environment: Environment, *records: Any, **fields: Any) -> Sampl
     body = exact_json.dumps(list(records)).encode()
     made = Sample.objects.create(
         environment=environment,
-        entity="customers",
-        origin="paste",
         format="json",
         size=len(body),
         body=zlib.compress(body),
-        **({"state": "done", "total": len(records)} | fields),
+        **({"entity": "customers", "origin": "paste", "state": "done", "total": len(records)} | fields),
     )
     error = {"index": 0, "pointer": "/0/x", "field": "x", "code": "type", "message": "m", "value": "Marker"}
     SampleChunk.objects.create(
