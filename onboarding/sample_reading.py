@@ -106,8 +106,7 @@ def chunks(text: Text, entity: str, columns: Mapping[str, str]) -> Iterator[Chun
         findings = {position: finding for position, (_, _, finding) in enumerate(part) if finding}
         yield Chunk([record for record, _, _ in part], [line for _, line, _ in part], findings)
     if not count:
-        only = "It has a header and no rows under it." if text.format == Sample.Format.CSV else "The array is empty."
-        raise Unreadable(f"{only} Send at least one record.")
+        raise Unreadable("The array is empty. Send at least one record.")
 
 
 # -- Bytes to text ------------------------------------------------------------
@@ -211,6 +210,8 @@ def _csv(text: str, notices: list[str]) -> Text:
         )
     if delimiter != ",":
         notices.append(f"Its columns are separated by {DELIMITERS[delimiter]}.")
+    if sum(1 for _ in itertools.islice((row for row, _ in csv_rows(text, delimiter) if any(row)), 2)) < 2:
+        raise Unreadable("It has a header and no rows under it. Send at least one record.")
     return Text(text, Sample.Format.CSV, notices, _header(text, delimiter), delimiter)
 
 

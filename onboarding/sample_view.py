@@ -104,6 +104,18 @@ class View:
         errors = [(error["pointer"].removeprefix(prefix), self.message(error)) for error in checked.errors]
         return payload_lines(self.record(checked.record), errors)
 
+    def first_rows(self, number: int) -> list[list[str]]:
+        """The first rows under the header as this reader may see them, from the beginning of the payload."""
+        try:
+            rows = list(itertools.islice(text_rows(self.layout), 1, number + 1))
+        except Unreadable:
+            return []
+        return [self._shown_row(row) for row in rows]
+
+    def columns(self) -> list[tuple[str, str]]:
+        """Column and field of a CSV, in the file's order."""
+        return [(name, self.sample.columns.get(name, "")) for name in self.layout.header] if self.is_csv else []
+
     def row(self, record: Json) -> str:
         """A record as the row that it was, without the columns that hold no field."""
         record = self.record(record)
@@ -121,7 +133,10 @@ class View:
         }
 
     def groups(self) -> list[Json]:
-        return [self.explained(group) for group in self.sample.groups]
+        return self.all_explained(self.sample.groups)
+
+    def all_explained(self, findings: list[Json]) -> list[Json]:
+        return [self.explained(finding) for finding in findings]
 
     # -- The refused rows, to take away ---------------------------------------
 
@@ -134,7 +149,7 @@ class View:
         writer.writerow([*layout.header, "error"])
         for index, row in enumerate(self._rows(faults)):
             if index in faults:
-                shown = row if self.personal else [self._masked_cell(place, cell) for place, cell in enumerate(row)]
+                shown = self._shown_row(row)
                 padding = [""] * (len(layout.header) - len(row))
                 writer.writerow([*shown, *padding, self.sentences(faults[index])])
         return out.getvalue()
@@ -148,6 +163,9 @@ class View:
         for index in range(self.sample.total):
             record = faults[index].record if index in faults else {}
             yield [_cell(record.get(self.sample.columns.get(name), "")) for name in self.layout.header]
+
+    def _shown_row(self, row: list[str]) -> list[str]:
+        return row if self.personal else [self._masked_cell(place, cell) for place, cell in enumerate(row)]
 
     def _masked_cell(self, place: int, cell: str) -> str:
         header = self.layout.header

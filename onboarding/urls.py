@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
-from django.urls import URLPattern, URLResolver, path
+from django.urls import URLPattern, URLResolver, include, path
 
-from onboarding import docs, explorer, views
+from onboarding import docs, explorer, sample_pages, views
 
 PORTAL = "p/<slug:partner_slug>/<slug:environment_kind>"
+
+SAMPLES: list[URLPattern | URLResolver] = [
+    path("", sample_pages.sample_list, name="sample-list"),
+    path("new/", sample_pages.sample_new, name="sample-new"),
+    path("lesson/<slug:entity>/", sample_pages.sample_lesson, name="sample-lesson"),
+    path("<uuid:sample_id>/", sample_pages.sample_detail, name="sample-detail"),
+    path("<uuid:sample_id>/columns/", sample_pages.sample_columns, name="sample-columns"),
+    path("<uuid:sample_id>/switch/", sample_pages.sample_switch, name="sample-switch"),
+    path("<uuid:sample_id>/mend/", sample_pages.sample_mend, name="sample-mend"),
+    path("<uuid:sample_id>/records/<int:index>/", sample_pages.sample_record, name="sample-record"),
+    path("<uuid:sample_id>/refused/", sample_pages.sample_refused, name="sample-refused"),
+]
 
 # The docs stand twice under the same names: for everybody, and with the reader's own ids in a partner's pages.
 urlpatterns: list[URLPattern | URLResolver] = [
     path("partners/", views.partner_list, name="partner-list"),
     path(f"{PORTAL}/", views.overview, name="overview"),
+    path(f"{PORTAL}/samples/", include(SAMPLES)),
     path("docs/", docs.page, name="docs"),
     path("docs/api/", explorer.swagger, name="swagger"),
     path("docs/<slug:slug>/", docs.page, name="docs-page"),

@@ -59,6 +59,11 @@ def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     return render(request, "errors/404.html", status=404)
 
 
+def too_large(request: HttpRequest) -> HttpResponse:
+    """By `track360.uploads`, before anything of the request was read."""
+    return render(request, "errors/413.html", {"limit": "10 MB"}, status=413)
+
+
 def too_many_requests(request: HttpRequest) -> HttpResponse:
     return render(request, "errors/429.html", status=429)
 

@@ -47,3 +47,21 @@ function announce(text) {
   const live = document.getElementById("live");
   if (live) live.textContent = text;
 }
+
+// A file or text that is too large is refused here, before minutes of sending it; the server says the same.
+document.addEventListener("submit", (event) => {
+  for (const field of event.target.querySelectorAll("[data-max-bytes]")) {
+    const size = field.files ? (field.files[0]?.size ?? 0) : new Blob([field.value]).size;
+    document.getElementById(`${field.id}_too_large`)?.remove();
+    if (size <= Number(field.dataset.maxBytes)) continue;
+    event.preventDefault();
+    event.stopPropagation();
+    const error = document.createElement("div");
+    error.className = "error";
+    error.id = `${field.id}_too_large`;
+    error.setAttribute("role", "alert");
+    error.textContent = event.target.dataset.maxMessage || "This is too large to be sent.";
+    field.after(error);
+    field.focus();
+  }
+}, true);

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
 import pytest
@@ -12,6 +13,9 @@ from django.utils import timezone
 
 from entities.models import Entity, RecordChange
 from entities.pipeline import ingest
+from onboarding.models import Sample
+from onboarding.sample_checks import check_sample
+from onboarding.samples import create_sample
 from tests.factories import (
     ActivityFactory,
     AffiliateFactory,
@@ -24,9 +28,11 @@ from tests.factories import (
     PartnerFactory,
     QuarantinedRecordFactory,
     RecordCounterFactory,
+    SampleFactory,
     SeenStatusFactory,
     TransactionFactory,
 )
+from track360.audit import Actor
 from track360.models import Environment
 
 MOST = 12
@@ -40,6 +46,8 @@ COUNTS = {
     "transactions/{transaction}/": 10,
     "activity/{activity}/": 9,
     "quarantine/": 7,
+    "samples/": 7,
+    "samples/{sample}/": 9,
     "quarantine/{quarantined}/": 7,
     "team/": 7,
 }
@@ -54,12 +62,16 @@ def fill(sandbox: Environment, number: int) -> None:
         ActivityFactory(environment=sandbox, customer_id="cst_changed")
         QuarantinedRecordFactory(environment=sandbox, field=f"field_{turn}")
         BatchFactory(environment=sandbox)
+        SampleFactory(environment=sandbox, invalid=1)
         ApiRequestFactory(environment=sandbox, status=422)
         SeenStatusFactory(environment=sandbox, raw_value=f"value {turn} of {number}")
         MembershipFactory(partner=sandbox.partner)
         ingest(sandbox, Entity.CUSTOMERS, {**record, "click_id": f"{turn} of {number}"})
     for entity in ("transactions", "activity"):
         RecordCounterFactory(environment=sandbox, entity=entity, slot=number % 16)
+    faulty = json.dumps([record | {"country_code": "UK"}] * number).encode()
+    sample = create_sample(sandbox, entity="customers", payload=faulty, origin="api", actor=Actor())
+    check_sample(sample.pk)
     AffiliateFactory(partner=sandbox.partner, affiliate_id=f"registered {number}")
     ClientSecretFactory(client=ClientFactory(environment=sandbox), last_used_at=timezone.now())
 
@@ -73,10 +85,11 @@ def queries(client: Client, address: str) -> int:
 @pytest.fixture
 def measure(developer: Client, sandbox: Environment) -> Callable[[], dict[str, int]]:
     def measured() -> dict[str, int]:
-        numbers = {
+        numbers: dict[str, object] = {
             "customer": RecordChange.objects.filter(environment=sandbox)[0].record_id,
             "transaction": TransactionFactory(environment=sandbox, customer_id="cst_changed").pk,
             "activity": ActivityFactory(environment=sandbox).pk,
+            "sample": Sample.objects.latest("created_at").pk,
             "quarantined": QuarantinedRecordFactory(environment=sandbox).pk,
         }
         return {page: queries(developer, f"/p/aurora-casino/sandbox/{page.format(**numbers)}") for page in COUNTS}
