@@ -206,7 +206,7 @@ def sample_columns(request: PortalRequest, sample_id: uuid.UUID) -> HttpResponse
         "entity": Entity(entity),
         "form": form,
         "notices": text.notices,
-        "examples": _examples(sample, form, View(sample, sees_personal_data(request.role))),
+        "examples": _examples(sample, form, View(sample, sees_personal_data(request))),
         "better": Entity(better) if better else None,
         "state": f"{count} of {len(text.header)} columns were recognised. Next: say what the others hold.",
         "breadcrumbs": [
@@ -248,7 +248,7 @@ def sample_switch(request: PortalRequest, sample_id: uuid.UUID) -> HttpResponse:
 @portal_view()
 def sample_detail(request: PortalRequest, sample_id: uuid.UUID) -> HttpResponse:
     sample = _found(request, sample_id)
-    view = View(sample, sees_personal_data(request.role))
+    view = View(sample, sees_personal_data(request))
     faulty = request.GET.get("show", "faulty" if sample.invalid else "all") == "faulty"
     page = _page_number(request)
     done = sample.state == Sample.State.DONE
@@ -296,7 +296,7 @@ def sample_record(request: PortalRequest, sample_id: uuid.UUID, index: int) -> H
 def sample_refused(request: PortalRequest, sample_id: uuid.UUID) -> HttpResponse:
     """The refused rows to take away, with what is wrong in one more column."""
     sample = _found(request, sample_id)
-    view = View(sample, sees_personal_data(request.role))
+    view = View(sample, sees_personal_data(request))
     if view.is_csv:
         response = HttpResponse(view.refused_csv(), content_type="text/csv; charset=utf-8")
         name = f"refused-{sample.entity}.csv"
@@ -312,7 +312,7 @@ def sample_mend(request: PortalRequest, sample_id: uuid.UUID) -> HttpResponse:
     """The editor: the whole payload where it is small, else the faulty records of a page."""
     sample = _found(request, sample_id)
     address = portal_url(request, "sample-detail", sample.pk)
-    if not sample.body or is_without_columns(sample):
+    if not sample.body or is_without_columns(sample) or not sees_personal_data(request):
         return HttpResponseRedirect(address)
     whole = sample.size <= EDITABLE
     page = _page_number(request)
@@ -325,7 +325,7 @@ def sample_mend(request: PortalRequest, sample_id: uuid.UUID) -> HttpResponse:
             return _started(request, _mended(request, sample, form))
         except ValidationError as refusal:
             form.add_error("text", refusal)
-    view = View(sample, sees_personal_data(request.role))
+    view = View(sample, sees_personal_data(request))
     context = {
         "sample": sample,
         "form": form,
