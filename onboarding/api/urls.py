@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from django.urls import URLPattern, path
 
-from onboarding.api import erasure
+from onboarding.api import checklist, erasure
 from onboarding.api.schema import OpenApi
 
 urlpatterns: list[URLPattern] = [
     path("api/schema", OpenApi.as_view(), name="openapi"),
+    *checklist.urlpatterns,
     *erasure.urlpatterns,
 ]
