@@ -47,6 +47,9 @@ PAGES = (
     Page("warnings", "Warnings", "Stored, but worth a look.", "Reference"),
     Page("limits", "Limits", "How much, how often, how large.", "Reference"),
     Page("freshness", "Freshness", "How soon data should arrive, and how it is measured.", "Going live"),
+    Page(
+        "notifications", "Notifications and webhooks", "What you are told, and how to check who tells it.", "Going live"
+    ),
     Page("going-live", "Going live", "Eight steps that prove themselves from your data.", "Going live"),
     Page("glossary", "Glossary", "The words of these pages.", "Going live"),
 )

@@ -6,6 +6,7 @@ never told, what is committed will be sent by the worker (`onboarding.delivery`)
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Collection
 
 from django.db import IntegrityError, transaction
@@ -89,3 +90,11 @@ def _usual_people(partner: Partner, kind: str) -> QuerySet[User]:
         if following is not None and following.waiting_for == Side.TEAM:
             people |= Q(is_staff=True)
     return User.objects.filter(people, is_active=True).distinct()
+
+
+def history_for(partner: Partner, *, before: dt.datetime | None) -> QuerySet[Notification]:
+    """What is over, newest first; tests of webhooks are nobody's history."""
+    over = Notification.objects.filter(partner=partner).exclude(over_at=None).exclude(kind=Kind.TEST)
+    if before is not None:
+        over = over.filter(at__lt=before)
+    return over.select_related("environment").order_by("-at")

@@ -11,8 +11,8 @@ from django.db import DatabaseError, transaction
 from django.utils import timezone
 
 from entities.pipeline.validate import MAX_RECORDS
-from onboarding import checklist, closing, erasure, exports, retention, sample_checks, samples
-from onboarding.models import PartnerExport, Sample, SandboxReset
+from onboarding import checklist, closing, delivery, erasure, exports, retention, sample_checks, samples
+from onboarding.models import Delivery, PartnerExport, Sample, SandboxReset
 from track360.audit import Actor
 from track360.models import Environment, Partner
 
@@ -107,3 +107,22 @@ def start_export(partner: Partner, *, actor: Actor) -> PartnerExport:
     export = exports.request_export(partner, actor=actor)
     transaction.on_commit(lambda: export_partner.delay(str(export.pk)), robust=True)
     return export
+
+
+# -- Notifications ------------------------------------------------------------
+
+
+@shared_task(name="onboarding.send_emails")
+def send_emails() -> None:
+    delivery.send_due(Delivery.Channel.EMAIL)
+
+
+@shared_task(name="onboarding.call_webhooks")
+def call_webhooks() -> None:
+    """Apart from the emails, which must not wait for somebody's server that hangs."""
+    delivery.send_due(Delivery.Channel.WEBHOOK)
+
+
+def ring_for_webhooks() -> None:
+    """For a person who waits for an answer. Without a broker the next round of the schedule does it."""
+    transaction.on_commit(call_webhooks.delay, robust=True)

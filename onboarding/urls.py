@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, include, path
 
-from onboarding import docs, explorer, sample_pages, views
+from onboarding import docs, explorer, notification_views, sample_pages, views, webhook_views
 
 PORTAL = "p/<slug:partner_slug>/<slug:environment_kind>"
 
@@ -25,6 +25,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("partners/", views.partner_list, name="partner-list"),
     path(f"{PORTAL}/", views.overview, name="overview"),
     path(f"{PORTAL}/samples/", include(SAMPLES)),
+    path(f"{PORTAL}/notifications/", include(notification_views)),
+    path(f"{PORTAL}/settings/webhooks/", include(webhook_views)),
     path("docs/", docs.page, name="docs"),
     path("docs/api/", explorer.swagger, name="swagger"),
     path("docs/<slug:slug>/", docs.page, name="docs-page"),

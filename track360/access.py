@@ -9,7 +9,7 @@ from typing import Any
 from allauth.account.adapter import DefaultAccountAdapter
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
-from django.db.models import QuerySet
+from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import Http404, HttpRequest, HttpResponse
 from django.views.decorators.gzip import gzip_page
 
@@ -48,15 +48,6 @@ def partners_for(user: User) -> QuerySet[Partner]:
     return Partner.objects.filter(memberships__user=user).exclude(status=Partner.Status.CLOSED)
 
 
-def role_at(user: User, partner: Partner) -> str | None:
-    """`owner`, `developer`, `viewer`, `staff`, or None for somebody who may not know that the partner exists."""
-    if user.is_staff:
-        return STAFF_ROLE
-    if partner.status == Partner.Status.CLOSED:
-        return None
-    return Membership.objects.filter(user=user, partner=partner).values_list("role", flat=True).first()
-
-
 def portal_view(*, roles: frozenset[str] | None = None) -> Callable[[View], View]:
     """Decorate a page under `/p/<partner_slug>/<environment_kind>/`.
 
@@ -72,12 +63,7 @@ def portal_view(*, roles: frozenset[str] | None = None) -> Callable[[View], View
         @login_required
         @wraps(view)
         def inner(request: Any, *args: Any, partner_slug: str, environment_kind: str, **kwargs: Any) -> HttpResponse:
-            environment = (
-                Environment.objects.select_related("partner")
-                .filter(partner__slug=partner_slug, kind=environment_kind)
-                .first()
-            )
-            role = environment and role_at(request.user, environment.partner)
+            environment, role = _entered(request.user, partner_slug, environment_kind)
             if environment is None or role is None:
                 raise Http404("No such partner.")
             request.viewing_as = None
@@ -107,6 +93,24 @@ def portal_view(*, roles: frozenset[str] | None = None) -> Callable[[View], View
         return inner
 
     return decorate
+
+
+def _entered(user: User, partner_slug: str, environment_kind: str) -> tuple[Environment | None, str | None]:
+    """The environment with its partner, and the person's role there, by one query.
+
+    The role is `owner`, `developer`, `viewer`, `staff`, or None for somebody who may not know that the partner exists.
+    """
+    role = Membership.objects.filter(user=user, partner=OuterRef("partner")).values("role")[:1]
+    environment = (
+        Environment.objects.select_related("partner")
+        .annotate(member_role=Subquery(role))
+        .filter(partner__slug=partner_slug, kind=environment_kind)
+        .first()
+    )
+    if environment is None or user.is_staff:
+        return environment, STAFF_ROLE
+    is_closed = environment.partner.status == Partner.Status.CLOSED
+    return environment, None if is_closed else environment.member_role
 
 
 def staff_view(view: View) -> View:

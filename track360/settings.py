@@ -91,6 +91,7 @@ TEMPLATES = [
                 "django.template.context_processors.debug",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "onboarding.notification_views.notices",
             ],
             "builtins": ["template_partials.templatetags.partials", "track360.templatetags.ui"],
         },
@@ -225,6 +226,13 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
     "ring-for-samples": {"task": "onboarding.ring_for_samples", "schedule": timedelta(minutes=1)},
     "ring-for-jobs": {"task": "onboarding.ring_for_jobs", "schedule": timedelta(minutes=1)},
     "keep-stores": {"task": "onboarding.keep_stores", "schedule": crontab(hour=2, minute=20)},
+    # A ring that no worker heard in time is worth nothing: the next one follows.
+    "send-emails": {"task": "onboarding.send_emails", "schedule": timedelta(seconds=10), "options": {"expires": 10}},
+    "call-webhooks": {
+        "task": "onboarding.call_webhooks",
+        "schedule": timedelta(seconds=10),
+        "options": {"expires": 10},
+    },
     "keep-request-log": {"task": "integrations.keep_request_log", "schedule": crontab(hour=0, minute=5)},
 }
 

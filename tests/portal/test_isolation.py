@@ -18,6 +18,7 @@ from tests.factories import (
     PartnerFactory,
     QuarantinedRecordFactory,
     TransactionFactory,
+    WebhookEndpointFactory,
 )
 from track360.models import AuditEvent, Environment
 
@@ -51,6 +52,7 @@ def rows(sandbox: Environment) -> dict[str, object]:
         "docs/<slug:slug>": "customers",
         "team/<int:number>": MembershipFactory(partner=sandbox.partner).pk,
         "invitations/<uuid:number>": InvitationFactory(partner=sandbox.partner).pk,
+        "<uuid:endpoint_id>": WebhookEndpointFactory(partner=sandbox.partner).pk,
         "audit/<uuid:event_id>": AuditEvent.objects.create(action="secret.kept", partner=sandbox.partner).pk,
     }
 

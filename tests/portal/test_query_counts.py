@@ -13,7 +13,9 @@ from django.utils import timezone
 
 from entities.models import Entity, RecordChange
 from entities.pipeline import ingest
+from integrations.models import WebhookEndpoint
 from onboarding.models import Sample
+from onboarding.notifications import tell
 from onboarding.sample_checks import check_sample
 from onboarding.samples import create_sample
 from tests.factories import (
@@ -31,6 +33,7 @@ from tests.factories import (
     SampleFactory,
     SeenStatusFactory,
     TransactionFactory,
+    WebhookEndpointFactory,
 )
 from track360.audit import Actor
 from track360.models import Environment
@@ -50,6 +53,9 @@ COUNTS = {
     "samples/{sample}/": 9,
     "quarantine/{quarantined}/": 7,
     "team/": 7,
+    "notifications/": 7,
+    "settings/webhooks/": 6,
+    "settings/webhooks/{webhook}/": 7,
 }
 
 
@@ -65,6 +71,9 @@ def fill(sandbox: Environment, number: int) -> None:
         SampleFactory(environment=sandbox, invalid=1)
         ApiRequestFactory(environment=sandbox, status=422)
         SeenStatusFactory(environment=sandbox, raw_value=f"value {turn} of {number}")
+        for lasting in (True, False):
+            what = f"{turn} of {number}"
+            tell(sandbox.partner, kind="secret.expires", subject=what, title=what, text=what, lasting=lasting)
         MembershipFactory(partner=sandbox.partner)
         ingest(sandbox, Entity.CUSTOMERS, {**record, "click_id": f"{turn} of {number}"})
     for entity in ("transactions", "activity"):
@@ -84,12 +93,15 @@ def queries(client: Client, address: str) -> int:
 
 @pytest.fixture
 def measure(developer: Client, sandbox: Environment) -> Callable[[], dict[str, int]]:
+    WebhookEndpointFactory(partner=sandbox.partner)
+
     def measured() -> dict[str, int]:
         numbers: dict[str, object] = {
             "customer": RecordChange.objects.filter(environment=sandbox)[0].record_id,
             "transaction": TransactionFactory(environment=sandbox, customer_id="cst_changed").pk,
             "activity": ActivityFactory(environment=sandbox).pk,
             "sample": Sample.objects.latest("created_at").pk,
+            "webhook": WebhookEndpoint.objects.get().pk,
             "quarantined": QuarantinedRecordFactory(environment=sandbox).pk,
         }
         return {page: queries(developer, f"/p/aurora-casino/sandbox/{page.format(**numbers)}") for page in COUNTS}

@@ -310,6 +310,7 @@ class NavLink:
     icon: str
     url: str
     current: str  # the value of aria-current, or empty
+    count: int | None = None  # what waits there
 
 
 # (group, URL name, label, icon); the part of the name before the dash marks the pages that belong to it.
@@ -347,7 +348,8 @@ def rail_groups(context: Context) -> list[tuple[str, list[NavLink]]]:
         url = portal_url(request.partner, request.environment.kind, url_name)
         current = "page" if here == url_name else "true" if _same_section(here, url_name) else ""
         if url:
-            links.append((group, NavLink(label, icon_name, url, current)))
+            waiting = context.get("open_notifications") if url_name == "notification-list" else None
+            links.append((group, NavLink(label, icon_name, url, current, waiting() if waiting else None)))
     return [
         (group, [link for _, link in members]) for group, members in itertools.groupby(links, key=lambda pair: pair[0])
     ]
