@@ -16,7 +16,6 @@ from django.utils import timezone
 from entities.codes import is_currency
 from entities.fx import DAYS_BACK
 from entities.models import (
-    CANONICAL_VALUES,
     Activity,
     Affiliate,
     Batch,
@@ -158,46 +157,23 @@ class SeenStatusAdmin(ReadOnlyAdmin):
     ordering = ["-environment_id", "field", "raw_value"]
 
 
-class MappingForm(forms.ModelForm):
-    """Only the canonical values of the field itself."""
-
-    class Meta:
-        model = StatusMapping
-        fields = ("partner", "field", "raw_value", "canonical_value")
-
-    def clean(self) -> dict[str, Any]:
-        cleaned = super().clean() or self.cleaned_data
-        allowed = CANONICAL_VALUES.get(cleaned.get("field", ""), ())
-        value = cleaned.get("canonical_value") or None
-        cleaned["canonical_value"] = value
-        if value is not None and value not in allowed:
-            self.add_error("canonical_value", f"Write one of {', '.join(allowed)}, or nothing.")
-        return cleaned
-
-
 @admin.register(StatusMapping)
-class StatusMappingAdmin(TeamAdmin):
-    form = MappingForm
+class StatusMappingAdmin(ReadOnlyAdmin):
+    """To look at: the portal's mapping page changes it, and keeps what was before."""
+
     list_display = ["raw_value", "field", "canonical_value", "partner", "updated_at"]
     list_filter = ["partner", "field"]
     list_select_related = ["partner"]
     search_fields = ["=raw_value"]
-    autocomplete_fields = ["partner"]
     ordering = ["partner__name", "field", "raw_value"]
-
-    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        obj.updated_at = timezone.now()
-        super().save_model(request, obj, form, change)
 
 
 @admin.register(Affiliate)
-class AffiliateAdmin(TeamAdmin):
+class AffiliateAdmin(ReadOnlyAdmin):
     list_display = ["affiliate_id", "name", "partner", "created_at"]
     list_filter = ["partner"]
     list_select_related = ["partner"]
     search_fields = ["=affiliate_id", "name"]
-    autocomplete_fields = ["partner"]
-    fields = ["partner", "affiliate_id", "name"]
     ordering = ["partner__name", "affiliate_id"]
 
 

@@ -25,7 +25,7 @@ WITH RECURSIVE walk (affiliate_id, step) AS (
 )
 SELECT affiliate_id FROM walk
  WHERE affiliate_id IS NOT NULL
-   AND EXISTS (SELECT FROM entities_affiliate WHERE partner_id = %(partner)s)
+   AND (%(while_none)s OR EXISTS (SELECT FROM entities_affiliate WHERE partner_id = %(partner)s))
    AND NOT EXISTS (SELECT FROM entities_affiliate known
                     WHERE known.partner_id = %(partner)s AND known.affiliate_id = walk.affiliate_id)
  LIMIT %(limit)s
@@ -88,17 +88,44 @@ def status_coverage(partner: Partner) -> dict[str, Coverage]:
         }
 
 
-def unknown_affiliates(environment: Environment, *, limit: int, probes: int = 2000) -> list[str]:
-    """Affiliate ids of customers that the partner has not registered; none while he has registered none.
+def unknown_affiliates(
+    environment: Environment, *, limit: int, probes: int = 2000, while_none: bool = False
+) -> list[str]:
+    """Affiliate ids of customers that the partner has not registered; `while_none`: also while there is none at all.
 
     Of the first `probes` ids in their order: each costs a look into an index.
     """
     with connection.cursor() as cursor:
         cursor.execute(
             UNKNOWN_AFFILIATES_SQL,
-            {"environment": environment.pk, "partner": environment.partner_id, "limit": limit, "probes": probes},
+            {
+                "environment": environment.pk,
+                "partner": environment.partner_id,
+                "limit": limit,
+                "probes": probes,
+                "while_none": while_none,
+            },
         )
         return [row[0] for row in cursor.fetchall()]
+
+
+def customers_of_affiliates(environments: Iterable[Environment], affiliate_ids: Iterable[str]) -> dict[str, int]:
+    """Affiliate id -> how many customers name it, over the environments; counted up to 10,000 in each."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT wanted.id, sum(counted.count)
+              FROM unnest(%s::text[]) AS wanted (id)
+             CROSS JOIN unnest(%s::bigint[]) AS environment (id)
+             CROSS JOIN LATERAL (
+                    SELECT count(*) FROM (
+                        SELECT FROM entities_customer
+                         WHERE environment_id = environment.id AND affiliate_id = wanted.id LIMIT 10000) few) counted
+             GROUP BY wanted.id
+            """,
+            [list(affiliate_ids), [environment.pk for environment in environments]],
+        )
+        return {affiliate: int(count) for affiliate, count in cursor.fetchall()}
 
 
 def _mapped(*, partner: int | OuterRef) -> QuerySet[StatusMapping]:

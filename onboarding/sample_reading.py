@@ -75,7 +75,7 @@ def look(payload: bytes) -> Text:
     """Decode a payload and tell its format, without reading all of it. Raises Unreadable."""
     if len(payload) > MAX_BYTES:
         raise Unreadable(f"It has {len(payload) / 2**20:.1f} MB; a sample has at most {MAX_BYTES // 2**20} MB.")
-    text, notices = _decoded(payload)
+    text, notices = decoded(payload)
     if not NOT_BLANK.search(text):
         raise Unreadable("It is empty. Paste or upload at least one record.")
     start = text.lstrip(" \t\r\n")
@@ -112,7 +112,8 @@ def chunks(text: Text, entity: str, columns: Mapping[str, str]) -> Iterator[Chun
 # -- Bytes to text ------------------------------------------------------------
 
 
-def _decoded(payload: bytes) -> tuple[str, list[str]]:
+def decoded(payload: bytes) -> tuple[str, list[str]]:
+    """The text, and sentences on what was odd about its bytes. Raises Unreadable for what is no text."""
     for start, what in BINARIES:
         if payload.startswith(start):
             raise Unreadable(f"This is {what}. Send JSON, JSON lines or CSV as text.")

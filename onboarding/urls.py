@@ -4,9 +4,31 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, include, path
 
-from onboarding import docs, explorer, notification_views, sample_pages, views, webhook_views
+from onboarding import (
+    affiliate_pages,
+    docs,
+    explorer,
+    mapping_pages,
+    notification_views,
+    sample_pages,
+    views,
+    webhook_views,
+)
 
 PORTAL = "p/<slug:partner_slug>/<slug:environment_kind>"
+
+MAPPINGS: list[URLPattern | URLResolver] = [
+    path("", mapping_pages.mapping_list, name="mapping-list"),
+    path("history/", mapping_pages.mapping_history, name="mapping-history"),
+    path("history/<uuid:change_id>/undo/", mapping_pages.mapping_undo, name="mapping-undo"),
+    path("canonical/", mapping_pages.mapping_canonical, name="mapping-canonical"),
+]
+
+AFFILIATES: list[URLPattern | URLResolver] = [
+    path("", affiliate_pages.affiliate_list, name="affiliate-list"),
+    path("add/", affiliate_pages.affiliate_add, name="affiliate-add"),
+    path("remove/", affiliate_pages.affiliate_remove, name="affiliate-remove"),
+]
 
 SAMPLES: list[URLPattern | URLResolver] = [
     path("", sample_pages.sample_list, name="sample-list"),
@@ -24,6 +46,8 @@ SAMPLES: list[URLPattern | URLResolver] = [
 urlpatterns: list[URLPattern | URLResolver] = [
     path("partners/", views.partner_list, name="partner-list"),
     path(f"{PORTAL}/", views.overview, name="overview"),
+    path(f"{PORTAL}/mappings/", include(MAPPINGS)),
+    path(f"{PORTAL}/affiliates/", include(AFFILIATES)),
     path(f"{PORTAL}/samples/", include(SAMPLES)),
     path(f"{PORTAL}/notifications/", include(notification_views)),
     path(f"{PORTAL}/settings/webhooks/", include(webhook_views)),

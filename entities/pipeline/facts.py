@@ -24,11 +24,14 @@ STATUS_FIELDS: dict[str, tuple[str, ...]] = {
 
 @dataclass(slots=True)
 class Facts:
-    """`affiliates` is None while the partner has registered none; else those of the batch that are known."""
+    """`seen`: status field and raw value -> when it last came, to a few minutes.
+
+    `affiliates` is None while the partner has registered none; else those of the batch that are known.
+    """
 
     unknown_customers: frozenset[str] = frozenset()
     mapped: set[tuple[str, str]] = field(default_factory=set)
-    seen: set[tuple[str, str]] = field(default_factory=set)
+    seen: dict[tuple[str, str], dt.datetime] = field(default_factory=dict)
     affiliates: frozenset[str] | None = None
     rates: dict[tuple[str, dt.date], Rate] = field(default_factory=dict)
 
@@ -46,9 +49,8 @@ def facts_for(environment: Environment, *, entity: str, rows: list[Row]) -> Fact
                 partner_id=environment.partner_id, field__in=fields, canonical_value__isnull=False
             ).values_list("field", "raw_value")
         )
-        facts.seen = set(
-            SeenStatus.objects.filter(environment=environment, field__in=fields).values_list("field", "raw_value")
-        )
+        seen = SeenStatus.objects.filter(environment=environment, field__in=fields)
+        facts.seen = {(name, raw): last for name, raw, last in seen.values_list("field", "raw_value", "last_seen_at")}
     if entity == Entity.CUSTOMERS:
         facts.affiliates = _affiliates(environment, (row["affiliate_id"] for row in rows))
     else:

@@ -1,16 +1,25 @@
-"""Which raw values have arrived in the status fields."""
+"""Which raw values have arrived in the status fields, and when last."""
 
 from __future__ import annotations
+
+import datetime as dt
+
+from django.db import connection
 
 from entities.models import SeenStatus
 from entities.pipeline.facts import STATUS_FIELDS, Facts, Row
 from entities.pipeline.warnings import MAX_VALUES
 from track360.models import Environment
 
+# How far behind `last_seen_at` may be: were it exact, all writers of an environment would queue for its row.
+BEHIND = dt.timedelta(minutes=5)
+
 
 def note_statuses(environment: Environment, *, entity: str, rows: list[Row], facts: Facts) -> None:
     """Remember values that are new, up to 200 a field: beyond that it is no status field, and a warning says so."""
     fresh: list[SeenStatus] = []
+    again: list[tuple[str, str]] = []
+    now = dt.datetime.now(dt.UTC)
     for field in STATUS_FIELDS[entity]:
         values = {row[field] for row in rows if row.get(field) is not None}
         unseen = sorted(value for value in values if (field, value) not in facts.seen)
@@ -18,5 +27,25 @@ def note_statuses(environment: Environment, *, entity: str, rows: list[Row], fac
             SeenStatus(environment=environment, field=field, raw_value=value)
             for value in unseen[: max(0, MAX_VALUES - facts.seen_in(field))]
         ]
+        again += [(field, value) for value in values if facts.seen.get((field, value), now) < now - BEHIND]
     if fresh:
         SeenStatus.objects.bulk_create(fresh, ignore_conflicts=True)
+    if again:
+        _note_again(environment, again, now=now)
+
+
+def _note_again(environment: Environment, values: list[tuple[str, str]], *, now: dt.datetime) -> None:
+    """Move `last_seen_at`; a row that another batch is moving just now is left to it."""
+    fields, raws = zip(*values, strict=True)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            UPDATE entities_seenstatus SET last_seen_at = %s WHERE id IN (
+                SELECT seen.id FROM entities_seenstatus seen
+                  JOIN unnest(%s::text[], %s::text[]) AS wanted (field, raw_value)
+                    ON seen.field = wanted.field AND seen.raw_value = wanted.raw_value
+                 WHERE seen.environment_id = %s
+                   FOR UPDATE OF seen SKIP LOCKED)
+            """,
+            [now, list(fields), list(raws), environment.pk],
+        )

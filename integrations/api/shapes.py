@@ -164,7 +164,8 @@ def _given(entity: Entity, **more: Json) -> Json:
 
 
 def _canonical(field: StatusField) -> Json:
-    return {"type": ["string", "null"], "enum": [*CANONICAL_VALUES[field], None]}
+    values = ", ".join(CANONICAL_VALUES[field])
+    return {"type": ["string", "null"], "description": f"{values}, or one that the team added; null while unmapped."}
 
 
 def _finding() -> Json:

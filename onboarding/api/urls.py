@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from django.urls import URLPattern, path
 
-from onboarding.api import checklist, erasure
+from onboarding.api import affiliates, checklist, erasure, mappings
 from onboarding.api.schema import OpenApi
 
 urlpatterns: list[URLPattern] = [
     path("api/schema", OpenApi.as_view(), name="openapi"),
     *checklist.urlpatterns,
     *erasure.urlpatterns,
+    *mappings.urlpatterns,
+    *affiliates.urlpatterns,
 ]

@@ -343,15 +343,10 @@ def test_the_team_enters_changes_and_removes_its_own_rates_and_not_the_banks(tea
     assert list(FxRate.objects.filter(currency="EUR", day=FRIDAY)) == [bank]
 
 
-def test_a_mapping_leads_to_a_canonical_value_of_its_own_field(team: Browser, partner: Partner) -> None:
-    page = reverse("admin:entities_statusmapping_add")
-    form = {"partner": partner.pk, "field": "kyc_status_id", "raw_value": "ok"}
-
-    refused = team.post(page, {**form, "canonical_value": "reversed"})
-    assert "canonical_value" in refused.context["adminform"].form.errors
-
-    assert team.post(page, {**form, "canonical_value": "approved"}).status_code == 302
-    assert StatusMapping.objects.get().canonical_value == "approved"
+def test_mappings_and_affiliates_are_changed_where_their_history_is_kept(team: Browser) -> None:
+    for model in ("statusmapping", "affiliate"):
+        assert team.get(reverse(f"admin:entities_{model}_changelist")).status_code == 200
+        assert team.get(reverse(f"admin:entities_{model}_add")).status_code == 403
 
 
 def test_only_the_admin_may_run_what_its_theme_brings(team: Browser) -> None:
