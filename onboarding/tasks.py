@@ -11,7 +11,7 @@ from django.db import DatabaseError, transaction
 from django.utils import timezone
 
 from entities.pipeline.validate import MAX_RECORDS
-from onboarding import checklist, closing, delivery, erasure, exports, retention, sample_checks, samples
+from onboarding import checklist, closing, delivery, erasure, exports, retention, sample_checks, samples, watch
 from onboarding.models import Delivery, PartnerExport, Sample, SandboxReset
 from track360.audit import Actor
 from track360.models import Environment, Partner
@@ -115,6 +115,12 @@ def start_export(partner: Partner, *, actor: Actor) -> PartnerExport:
 @shared_task(name="onboarding.send_emails")
 def send_emails() -> None:
     delivery.send_due(Delivery.Channel.EMAIL)
+
+
+@shared_task(name="onboarding.watch_partners")
+def watch_partners() -> None:
+    """Each minute."""
+    watch.watch(now=timezone.now())
 
 
 @shared_task(name="onboarding.call_webhooks")

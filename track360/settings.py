@@ -226,6 +226,11 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
     "ring-for-samples": {"task": "onboarding.ring_for_samples", "schedule": timedelta(minutes=1)},
     "ring-for-jobs": {"task": "onboarding.ring_for_jobs", "schedule": timedelta(minutes=1)},
     "keep-stores": {"task": "onboarding.keep_stores", "schedule": crontab(hour=2, minute=20)},
+    "watch-partners": {
+        "task": "onboarding.watch_partners",
+        "schedule": timedelta(minutes=1),
+        "options": {"expires": 60},
+    },
     # A ring that no worker heard in time is worth nothing: the next one follows.
     "send-emails": {"task": "onboarding.send_emails", "schedule": timedelta(seconds=10), "options": {"expires": 10}},
     "call-webhooks": {

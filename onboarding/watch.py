@@ -1,0 +1,219 @@
+"""What somebody must be told that nobody did: secrets that end, refusals, silence. Looked at each minute.
+
+Each condition is found for all partners at once, in a few statements. What is found is told unless it is open, and what
+is open and not found any more is over.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from django.db.models import Exists, OuterRef
+from django.urls import reverse
+from django.utils import timezone
+
+from entities.arrivals import Refusals, last_arrivals, refusals_since, usual_gaps, without_activity_of
+from entities.models import Entity
+from integrations.models import ClientSecret
+from onboarding.models import Notification, Scope
+from onboarding.notifications import Kind, tell
+from track360.models import Environment, Partner
+from track360.templatetags.ui import duration
+
+EXPIRES_WITHIN = dt.timedelta(days=7)
+
+REFUSED_FOR = dt.timedelta(hours=1)
+REFUSED_SHARE = 0.05
+REFUSED_OF = 20  # of fewer records one bad one is over the share
+
+# Of customers and transactions: three times the longest pause of the two days before, but at least and at most so long.
+# The most is over a day, so that who sends once a day is not told for being late by minutes.
+PAUSES = 3
+PAUSE_HOURS = 48
+SILENT_AT_LEAST = dt.timedelta(hours=2)
+SILENT_AT_MOST = dt.timedelta(hours=26)
+# Of activity: a day is to be there by 06:00 UTC of the next one (the guide's freshness target).
+DAY_IS_DUE = dt.timedelta(hours=24 + 6)
+
+PRODUCTION = Environment.Kind.PRODUCTION
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that is so now: what `tell` takes."""
+
+    environment: Environment
+    subject: str
+    title: str
+    text: str
+    path: str
+
+
+def watch(*, now: dt.datetime) -> None:
+    """Tell what is found, end what is not any more."""
+    environments = list(Environment.objects.filter(partner__status=Partner.Status.ACTIVE).select_related("partner"))
+    _reconcile(Kind.SECRET_EXPIRES, expiring_secrets(now=now))
+    _reconcile(Kind.REFUSALS, refusals(environments, now=now))
+    _reconcile(Kind.SILENCE, silences([row for row in environments if row.kind == PRODUCTION], now=now))
+
+
+def _reconcile(kind: Kind, findings: Iterable[Finding]) -> None:
+    found = {(finding.environment.partner_id, finding.subject): finding for finding in findings}
+    is_open = {
+        (partner, subject): pk
+        for pk, partner, subject in Notification.objects.filter(kind=kind, over_at=None).values_list(
+            "pk", "partner_id", "subject"
+        )
+    }
+    over = [pk for place, pk in is_open.items() if place not in found]
+    if over:
+        Notification.objects.filter(pk__in=over, over_at=None).update(over_at=timezone.now())
+    for place, finding in found.items():
+        if place not in is_open:
+            tell(
+                finding.environment.partner,
+                kind=kind,
+                subject=finding.subject,
+                title=finding.title,
+                text=finding.text,
+                path=finding.path,
+                environment=finding.environment,
+                lasting=True,
+            )
+
+
+# -- Secrets ------------------------------------------------------------------
+
+
+def expiring_secrets(*, now: dt.datetime) -> list[Finding]:
+    """Those that end within 7 days while no newer one of the same client has fetched a token."""
+    newer = ClientSecret.objects.live().filter(
+        client=OuterRef("client"), created_at__gt=OuterRef("created_at"), last_used_at__isnull=False
+    )
+    ending = (
+        ClientSecret.objects.filter(expires_at__gt=now, expires_at__lte=now + EXPIRES_WITHIN, revoked_at=None)
+        .filter(client__revoked_at=None, client__environment__partner__status=Partner.Status.ACTIVE)
+        .exclude(Exists(newer))
+        .select_related("client__environment__partner")
+    )
+    return [_ending(secret) for secret in ending]
+
+
+def _ending(secret: ClientSecret) -> Finding:
+    client, environment = secret.client, secret.client.environment
+    assert secret.expires_at is not None
+    return Finding(
+        environment=environment,
+        subject=f"secret {secret.pk}",
+        title=f"The secret …{secret.last_four} of {client.name} ends on {_moment(secret.expires_at)}",
+        text="No newer secret of this client has fetched a token yet. Put the new one where the old one is in use, or "
+        "rotate to make one: from its end on the old one fetches no tokens.",
+        path=_page("client-detail", environment, client.client_id),
+    )
+
+
+# -- Refusals -----------------------------------------------------------------
+
+
+def refusals(environments: list[Environment], *, now: dt.datetime) -> list[Finding]:
+    """Where over 5 % of the last hour's records of an entity were refused."""
+    by_id = {environment.pk: environment for environment in environments}
+    found = refusals_since(list(by_id), now - REFUSED_FOR, at_least=REFUSED_OF, share=REFUSED_SHARE)
+    return [_refused(by_id[row.environment_id], row) for row in found]
+
+
+def _refused(environment: Environment, row: Refusals) -> Finding:
+    entity = Entity(row.entity)
+    share = 100 * row.rejected / row.received
+    why = (
+        f"The commonest reason is {row.cause}."
+        if row.cause
+        else "They were refused as whole batches; the answers to those calls say why."
+    )
+    return Finding(
+        environment=environment,
+        subject=f"{environment.kind} {entity.value}",
+        title=f"{share:.0f} % of the {entity.label.lower()} of the last hour were refused in {environment.kind}",
+        text=f"{row.rejected:,} of {row.received:,} records were refused. {why}",
+        path=_page("quarantine-list", environment) + f"?entity={entity.value}",
+    )
+
+
+# -- Silence ------------------------------------------------------------------
+
+
+def silences(environments: list[Environment], *, now: dt.datetime) -> list[Finding]:
+    """Entities in scope that have been received before, and now for too long have not."""
+    by_id = {environment.pk: environment for environment in environments}
+    scopes = _scopes(environments)
+    lasts = {
+        (environment, entity): last
+        for (environment, entity), last in last_arrivals(list(by_id)).items()
+        if entity in scopes.get(by_id[environment].partner_id, Entity.values)
+    }
+    quiet = {
+        place: last for place, last in lasts.items() if place[1] != Entity.ACTIVITY and now - last > SILENT_AT_LEAST
+    }
+    gaps = usual_gaps({place: last for place, last in quiet.items() if now - last <= SILENT_AT_MOST}, hours=PAUSE_HOURS)
+    found = []
+    for (environment, entity), last in quiet.items():
+        gap = gaps.get((environment, entity), PAUSE_HOURS)
+        if now - last > silent_after(gap):
+            found.append(_silent(by_id[environment], Entity(entity), last, now=now, gap=gap))
+    day = (now.astimezone(dt.UTC) - DAY_IS_DUE).date()
+    senders = [environment for environment, entity in lasts if entity == Entity.ACTIVITY]
+    for pk in without_activity_of(senders, day):
+        found.append(_day_missing(by_id[pk], day, lasts[pk, Entity.ACTIVITY.value]))
+    return found
+
+
+def silent_after(gap_hours: int) -> dt.timedelta:
+    """How long a pause is too long for somebody whose longest one was so many full hours."""
+    return min(max(PAUSES * dt.timedelta(hours=gap_hours + 1), SILENT_AT_LEAST), SILENT_AT_MOST)
+
+
+def _scopes(environments: list[Environment]) -> dict[int, list[str]]:
+    """Partner id -> the entities of his newest scope; a partner without one is not there."""
+    newest = (
+        Scope.objects.filter(partner__in=[environment.partner_id for environment in environments])
+        .order_by("partner_id", "-id")
+        .distinct("partner_id")
+    )
+    return {scope.partner_id: list(scope.patterns) for scope in newest if scope.patterns}
+
+
+def _silent(environment: Environment, entity: Entity, last: dt.datetime, *, now: dt.datetime, gap: int) -> Finding:
+    usual = "" if gap >= PAUSE_HOURS else f" In the two days before, no pause was longer than {gap + 1} h."
+    return Finding(
+        environment=environment,
+        subject=f"{environment.kind} {entity.value}",
+        title=f"No {entity.label.lower()} since {_moment(last)}",
+        text=f"Production has received none for {duration((now - last).total_seconds())}.{usual} Look at the requests "
+        "whether your calls reach us, and what they were answered.",
+        path=_page("request-list", environment) + f"?entity={entity.value}",
+    )
+
+
+def _day_missing(environment: Environment, day: dt.date, last: dt.datetime) -> Finding:
+    return Finding(
+        environment=environment,
+        subject=f"{environment.kind} {Entity.ACTIVITY.value}",
+        title=f"No activity of {day:%d %B %Y}".replace(" 0", " "),
+        text=f"It should have arrived by 06:00 UTC of the day after. The last activity, of whichever day, came on "
+        f"{_moment(last)}.",
+        path=_page("request-list", environment) + f"?entity={Entity.ACTIVITY.value}",
+    )
+
+
+# -- Words --------------------------------------------------------------------
+
+
+def _moment(at: dt.datetime) -> str:
+    at = at.astimezone(dt.UTC)
+    return f"{at.day} {at:%B %Y, %H:%M} UTC"
+
+
+def _page(name: str, environment: Environment, *more: str) -> str:
+    return reverse(name, args=[environment.partner.slug, environment.kind, *more])
