@@ -60,24 +60,30 @@ def quarantined_for(environment: Environment, *, filters: Filters | None = None)
 
 def request_page(environment: Environment, *, filters: Filters, **place: Any) -> LogPage[ApiRequest]:
     """A page of `requests_for`; `place` is `page`, `per_page`, `cursor`. Raises Problem."""
-
-    def after(rows: QuerySet[ApiRequest], key: list[str]) -> QuerySet[ApiRequest]:
-        at, pk = dt.datetime.fromisoformat(key[0]), uuid.UUID(key[1])
-        return rows.filter(at__lte=at).exclude(at=at, pk__gte=pk)
-
-    return _page(
-        requests_for(environment, filters=filters).defer("detail"),
-        salt=f"requests {environment.pk} {sorted(filters.items())}",
-        key=lambda row: [row.at.isoformat(), str(row.pk)],
-        after=after,
-        **place,
-    )
+    rows = requests_for(environment, filters=filters).defer("detail")
+    return page_by_time(rows, column="at", salt=f"requests {environment.pk} {sorted(filters.items())}", **place)
 
 
 def quarantine_page(environment: Environment, *, filters: Filters, **place: Any) -> LogPage[QuarantinedRecord]:
     """A page of `quarantined_for`; `place` is `page`, `per_page`, `cursor`. Raises Problem."""
     rows = quarantined_for(environment, filters=filters)
     return page_by_id(rows, salt=f"quarantine {environment.pk} {sorted(filters.items())}", **place)
+
+
+def page_by_time(rows: QuerySet[Row], *, column: str, salt: str, **place: Any) -> LogPage[Row]:
+    """A page of rows with a UUID for their id, the latest by `column` first; `salt` as in `page_by_id`."""
+
+    def after(rows: QuerySet[Row], key: list[str]) -> QuerySet[Row]:
+        at, pk = dt.datetime.fromisoformat(key[0]), uuid.UUID(key[1])
+        return rows.filter(**{f"{column}__lte": at}).exclude(**{column: at, "pk__gte": pk})
+
+    return _page(
+        rows.order_by(f"-{column}", "-pk"),
+        salt=salt,
+        key=lambda row: [getattr(row, column).isoformat(), str(row.pk)],
+        after=after,
+        **place,
+    )
 
 
 def page_by_id(rows: QuerySet[Row], *, salt: str, **place: Any) -> LogPage[Row]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, path
 
-from onboarding.api import affiliates, checklist, erasure, mappings
+from onboarding.api import affiliates, checklist, erasure, mappings, samples
 from onboarding.api.schema import OpenApi
 
 urlpatterns: list[URLPattern] = [
@@ -13,4 +13,5 @@ urlpatterns: list[URLPattern] = [
     *erasure.urlpatterns,
     *mappings.urlpatterns,
     *affiliates.urlpatterns,
+    *samples.urlpatterns,
 ]
