@@ -71,7 +71,7 @@ SELECT environment_id, entity, door
        LATERAL (SELECT FROM entities_batch batch
                  WHERE batch.environment_id = environment_id.environment_id AND batch.entity = entity.entity
                    AND batch.door = door.door AND NOT refused AND received > rejected
-                 LIMIT 1) AS first
+                 ORDER BY batch.started_at LIMIT 1) AS first
 """
 LIVE_DOORS = (Batch.Door.PUSH, Batch.Door.PULL)
 
