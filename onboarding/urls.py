@@ -6,6 +6,7 @@ from django.urls import URLPattern, URLResolver, include, path
 
 from onboarding import (
     affiliate_pages,
+    desk_pages,
     docs,
     explorer,
     mapping_pages,
@@ -44,7 +45,11 @@ SAMPLES: list[URLPattern | URLResolver] = [
 
 # The docs stand twice under the same names: for everybody, and with the reader's own ids in a partner's pages.
 urlpatterns: list[URLPattern | URLResolver] = [
-    path("partners/", views.partner_list, name="partner-list"),
+    path("partners/", desk_pages.partner_list, name="partner-list"),
+    path("partners/new/", desk_pages.partner_new, name="partner-new"),
+    path("staff/partners/<slug:slug>/", desk_pages.partner_detail, name="partner-detail"),
+    path("staff/partners/<slug:slug>/suspend/", desk_pages.partner_suspend, name="partner-suspend"),
+    path("staff/partners/<slug:slug>/lift/", desk_pages.partner_lift, name="partner-lift"),
     path(f"{PORTAL}/", views.overview, name="overview"),
     path(f"{PORTAL}/mappings/", include(MAPPINGS)),
     path(f"{PORTAL}/affiliates/", include(AFFILIATES)),

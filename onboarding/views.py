@@ -1,19 +1,18 @@
-"""Start pages: a partner's overview, and the staff's list of partners."""
+"""A partner's start page."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.urls import reverse
 from django.utils import timezone
 
 from entities.addresses import portal_url
 from entities.models import Entity
-from onboarding.attention import SHOWN, Level, PartnerRow, partner_rows
 from onboarding.next_step import NextStep
 from onboarding.overview import Overview, overview_of
-from track360.access import portal_view, staff_view
+from track360.access import portal_view
 from track360.charts import HourCount, bars_per_hour
 from track360.htmx import PortalRequest, render_page
 from track360.templatetags.ui import number, percent
@@ -93,27 +92,3 @@ def _tiles(request: PortalRequest, shown: Overview) -> list[Tile]:
             tone="warning" if day.late > ON_TIME_ALLOWS * day.created else "",
         ),
     ]
-
-
-@staff_view
-def partner_list(request: HttpRequest) -> HttpResponse:
-    search = request.GET.get("q", "").replace("\x00", "").strip()[:200]
-    rows = partner_rows(request.user, search=search, now=timezone.now())  # type: ignore[arg-type]
-    waiting = [row for row in rows if row.level > Level.NOT_STARTED]
-    context = {
-        "rows": rows,
-        "search": search,
-        "state": _partners_state(rows, waiting, search=search),
-        "next": waiting[0] if waiting and not search else None,
-        "is_cut": len(rows) == SHOWN,
-    }
-    return render_page(request, "onboarding/partner_list.html", context, fragment="partners")
-
-
-def _partners_state(rows: list[PartnerRow], waiting: list[PartnerRow], *, search: str) -> str:
-    if search:
-        return f"{len(rows)} {'partner matches' if len(rows) == 1 else 'partners match'} “{search}”."
-    if not waiting:
-        return f"{len(rows)} partners, nobody needs you."
-    verb = "needs" if len(waiting) == 1 else "need"
-    return f"{len(waiting)} of {len(rows)} partners {verb} attention. Next: {waiting[0].partner.name}."

@@ -28,7 +28,7 @@ from entities.models import (
     Transaction,
 )
 from integrations.models import ApiRequest, Client, ClientSecret, WebhookEndpoint
-from onboarding.models import Sample
+from onboarding.models import Onboarding, Sample
 from track360.models import Environment, Invitation, Membership, Partner, User
 from track360.sealed import seal
 
@@ -324,3 +324,48 @@ class SampleFactory(DjangoModelFactory[Sample]):
     finished_at = factory.LazyFunction(timezone.now)
     total = 1
     checked = 1
+
+
+# What `checklist.compute` leaves for the team's board.
+BOARD_FIGURES = (
+    "phase",
+    "done",
+    "next_step",
+    "waiting_for",
+    "days_over_plan",
+    "last_traffic_at",
+    "received_24h",
+    "refused_24h",
+    "unmapped",
+    "unknown_affiliates",
+    "secrets_expiring",
+)
+
+
+class OnboardingFactory(DjangoModelFactory[Onboarding]):
+    """A partner whose steps were computed: `OnboardingFactory(done=5)` alters one figure of the board."""
+
+    class Meta:
+        model = Onboarding
+
+    class Params:
+        phase = 3
+        done = 3
+        next_step = 4
+        waiting_for = "partner"
+        days_over_plan = 0
+        last_traffic_at = None
+        received_24h = 0
+        refused_24h = 0
+        unmapped = 0
+        unknown_affiliates = 0
+        secrets_expiring = 0
+
+    partner = factory.SubFactory(PartnerFactory)
+    computed_at = factory.LazyFunction(timezone.now)
+    figures = factory.LazyAttribute(
+        lambda made: {
+            name: value.isoformat() if isinstance(value := getattr(made, name), dt.datetime) else value
+            for name in BOARD_FIGURES
+        }
+    )

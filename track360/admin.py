@@ -43,7 +43,7 @@ class MembershipInline(TeamInline):
 
 @admin.register(Partner)
 class PartnerAdmin(TeamAdmin):
-    """A partner is suspended, never deleted: its records and its history stay."""
+    """A partner is suspended or closed, in the portal, and never deleted: its history stays."""
 
     list_display = ["name", "slug", "status", "created_at"]
     list_filter = ["status"]
@@ -52,7 +52,8 @@ class PartnerAdmin(TeamAdmin):
     inlines = [EnvironmentInline, MembershipInline]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
-        return ["slug"] if obj else []  # it stands in the partner's addresses
+        # The slug stands in the partner's addresses; a change of status takes a reason, which the portal asks for.
+        return ["slug", "status"] if obj else ["status"]
 
     def get_prepopulated_fields(self, request: HttpRequest, obj: Any = None) -> dict[str, Any]:
         return {} if obj else {"slug": ["name"]}

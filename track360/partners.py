@@ -1,4 +1,4 @@
-"""Making a partner."""
+"""Making a partner, suspending one."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from django.db import IntegrityError, transaction
 from django.utils.text import slugify
 
 from track360 import audit
+from track360.audit import Actor
 from track360.models import Environment, Partner, User
 
 
-def create_partner(*, name: str, slug: str = "", actor: User | None = None) -> Partner:
+def create_partner(*, name: str, slug: str = "", actor: Actor | User | None = None) -> Partner:
     """A partner with its two environments. Without a slug it is made from the name.
 
     Raises ValidationError for a bad name, and for a slug that is bad or taken.
@@ -38,3 +39,31 @@ def create_partner(*, name: str, slug: str = "", actor: User | None = None) -> P
 def add_environments(partner: Partner) -> None:
     """The two environments that a partner has from its first moment on."""
     Environment.objects.bulk_create(Environment(partner=partner, kind=kind) for kind in Environment.Kind)
+
+
+@transaction.atomic
+def suspend_partner(partner: Partner, *, reason: str, actor: Actor) -> None:
+    """From the very next request on every call gets 401. Raises ValidationError `status` where it is not active."""
+    if _locked(partner).status != Partner.Status.ACTIVE:
+        raise ValidationError(f"{partner.name} is {partner.status} already.", code="status")
+    _set_status(partner, Partner.Status.SUSPENDED)
+    audit.record("partner.suspended", actor=actor, partner=partner, target=partner.slug, reason=reason)
+
+
+@transaction.atomic
+def lift_suspension(partner: Partner, *, reason: str, actor: Actor) -> None:
+    """Its calls are answered again. Raises ValidationError `status` where it is not suspended."""
+    if _locked(partner).status != Partner.Status.SUSPENDED:
+        raise ValidationError(f"{partner.name} is not suspended: it is {partner.status}.", code="status")
+    _set_status(partner, Partner.Status.ACTIVE)
+    audit.record("partner.suspension_lifted", actor=actor, partner=partner, target=partner.slug, reason=reason)
+
+
+def _locked(partner: Partner) -> Partner:
+    partner.refresh_from_db(fields=["status"], from_queryset=Partner.objects.select_for_update())
+    return partner
+
+
+def _set_status(partner: Partner, status: Partner.Status) -> None:
+    partner.status = status
+    partner.save(update_fields=["status"])

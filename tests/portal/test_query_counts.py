@@ -27,7 +27,7 @@ from tests.factories import (
     ClientSecretFactory,
     CustomerFactory,
     MembershipFactory,
-    PartnerFactory,
+    OnboardingFactory,
     QuarantinedRecordFactory,
     RecordCounterFactory,
     SampleFactory,
@@ -35,8 +35,9 @@ from tests.factories import (
     TransactionFactory,
     WebhookEndpointFactory,
 )
+from track360 import audit
 from track360.audit import Actor
-from track360.models import Environment
+from track360.models import Environment, Partner
 
 MOST = 12
 # Page -> queries of a member, whose role is one of them.
@@ -52,6 +53,7 @@ COUNTS = {
     "samples/": 7,
     "samples/{sample}/": 9,
     "quarantine/{quarantined}/": 7,
+    "audit/": 6,
     "team/": 7,
     "notifications/": 7,
     "settings/webhooks/": 6,
@@ -119,13 +121,20 @@ def test_every_page_takes_as_many_queries_for_many_rows_as_for_few(
     assert max(COUNTS.values()) <= MOST
 
 
-def test_the_list_of_partners_takes_as_many_queries_for_many_as_for_few(staff: Client):
+@pytest.mark.parametrize("page", ["/partners/", "/partners/?view=list"])
+def test_the_desk_takes_as_many_queries_for_many_as_for_few(staff: Client, page: str):
     def partners(number: int) -> int:
-        for _ in range(number):
-            partner = PartnerFactory()
-            for environment in partner.environments.all():
-                BatchFactory(environment=environment)
-                SeenStatusFactory(environment=environment)
-        return queries(staff, "/partners/")
+        for turn in range(number):
+            OnboardingFactory(waiting_for="team", unmapped=turn)
+        return queries(staff, page)
 
-    assert partners(2) == partners(20) == 7
+    assert partners(2) == partners(20) == 3
+
+
+def test_the_teams_pages_take_as_many_queries_for_many_rows_as_for_few(staff: Client, partner: Partner):
+    pages = {"/staff/audit/": 3, "/staff/partners/aurora-casino/": 6}
+    for number in (3, 60):
+        for _ in range(number):
+            member = MembershipFactory(partner=partner).user
+            audit.record("client.created", actor=member, environment=partner.environments.first(), target="a")
+        assert {page: queries(staff, page) for page in pages} == pages

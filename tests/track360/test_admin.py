@@ -260,9 +260,10 @@ def test_a_new_partner_has_both_environments_its_members_and_an_audit_row(team: 
     assert (event.actor, event.partner) == (superuser, partner)
 
 
-def test_suspending_a_partner_is_audited_by_field(team: Browser, partner: Partner) -> None:
+def test_renaming_a_partner_is_audited_by_field_and_its_status_stays(team: Browser, partner: Partner) -> None:
+    """It is suspended and closed in the portal, where that takes a reason."""
     form = {
-        "name": partner.name,
+        "name": "Another name",
         "status": "suspended",
         **formset("environments"),
         **formset("memberships"),
@@ -272,8 +273,8 @@ def test_suspending_a_partner_is_audited_by_field(team: Browser, partner: Partne
     team.post(reverse("admin:track360_partner_change", args=[partner.pk]), form)
 
     partner.refresh_from_db()
-    assert partner.status == "suspended"
-    assert "Status" in str(AuditEvent.objects.get(action="partner.changed").detail)
+    assert (partner.name, partner.status) == ("Another name", "active")
+    assert "Name" in str(AuditEvent.objects.get(action="partner.changed").detail)
 
 
 @pytest.mark.django_db
