@@ -27,7 +27,7 @@ from entities.privacy import sees_personal_data
 from entities.revenue import revenue_steps
 from entities.selectors import total_of
 from entities.snippets import push_command
-from track360.access import portal_view
+from track360.access import OWNERS, portal_view
 from track360.htmx import PortalRequest, render_page
 
 LATEST = 10
@@ -161,6 +161,7 @@ def customer_detail(request: PortalRequest, number: int) -> HttpResponse:
             "activity": newest(Entity.ACTIVITY),
             "transactions_url": f"{portal_url(request, 'transaction-list')}?{of_customer}",
             "activity_url": f"{portal_url(request, 'activity-list')}?{of_customer}",
+            "erase_url": f"{portal_url(request, 'settings-erase')}?{of_customer}" if request.role in OWNERS else "",
         },
     )
 

@@ -16,11 +16,16 @@ from integrations.api.pages import EXPLANATIONS
 from integrations.models import Client
 from onboarding import docs_fields
 from onboarding.api.schema import document
+from onboarding.retention import STORES
 from track360.access import portal_view
 from track360.models import Environment, Partner
 from track360.problems import PROBLEM_TYPES
 
 PLACEHOLDER_CLIENT = "YOUR_CLIENT_ID"
+ERASE_COMMAND = """curl -X POST {base_url}/api/v1/igaming/customers/cst_100245/erase \\
+  -H "Authorization: Bearer $TOKEN" \\
+  -H "Content-Type: application/json" \\
+  -d '{{"reason": "request 4711"}}'"""
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,7 @@ PAGES = (
     Page("errors", "Errors", "What a refusal looks like, and every code with its remedy.", "Reference"),
     Page("warnings", "Warnings", "Stored, but worth a look.", "Reference"),
     Page("limits", "Limits", "How much, how often, how large.", "Reference"),
+    Page("retention", "Retention and erasure", "How long each kind of data is kept, and how it goes.", "Reference"),
     Page("freshness", "Freshness", "How soon data should arrive, and how it is measured.", "Going live"),
     Page(
         "notifications", "Notifications and webhooks", "What you are told, and how to check who tells it.", "Going live"
@@ -152,6 +158,8 @@ def page_context(slug: str) -> dict[str, Any]:
         }
     if slug == "automation":
         context["operations"] = automation_operations()
+    if slug == "retention":
+        context |= {"stores": STORES, "erase_command": ERASE_COMMAND.format(base_url=settings.BASE_URL)}
     if slug == "warnings":
         context |= {"warning_codes": WARNING_CODES.values()}
     return context

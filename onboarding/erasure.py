@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Iterable
+from typing import Any
 from uuid import UUID
 
 from django.core.exceptions import ValidationError
@@ -65,9 +66,30 @@ def finish(erasure: Erasure) -> Erasure:
     return erasure
 
 
+def erasures_of(environment: Environment) -> QuerySet[Erasure]:
+    return Erasure.objects.filter(environment=environment).select_related("by").order_by("-erased_at")
+
+
+def is_finished(erasure: Erasure) -> bool:
+    return set(STORES) <= set(erasure.counts)
+
+
 def unfinished() -> QuerySet[Erasure]:
     """Erasures whose process ended half way: a task takes them up again."""
     return Erasure.objects.exclude(counts__has_keys=list(STORES))
+
+
+def certificate(erasure: Erasure) -> dict[str, Any]:
+    """The certificate as JSON: what was erased where, when and by whom, never what it said."""
+    return {
+        "id": str(erasure.pk),
+        "environment": erasure.environment.kind,
+        "customer_id": erasure.customer_id,
+        "erased_at": erasure.erased_at.isoformat().replace("+00:00", "Z"),
+        "erased_by": erasure.by.get_full_name() if erasure.by else f"client {erasure.client_id}",
+        "reason": erasure.reason,
+        "erased": {store: erasure.counts.get(store, 0) for store in STORES},
+    }
 
 
 # -- Samples ------------------------------------------------------------------

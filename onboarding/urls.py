@@ -56,6 +56,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path(f"{PORTAL}/samples/", include(SAMPLES)),
     path(f"{PORTAL}/notifications/", include(notification_views)),
     path(f"{PORTAL}/settings/webhooks/", include(webhook_views)),
+    path(f"{PORTAL}/settings/", include("onboarding.settings_urls")),
     path("docs/", docs.page, name="docs"),
     path("docs/api/", explorer.swagger, name="swagger"),
     path("docs/<slug:slug>/", docs.page, name="docs-page"),

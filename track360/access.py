@@ -20,6 +20,7 @@ from track360.proxy import client_ip
 
 STAFF_ROLE = "staff"
 MANAGERS = frozenset({Membership.Role.OWNER, Membership.Role.DEVELOPER, STAFF_ROLE})
+OWNERS = frozenset({Membership.Role.OWNER, STAFF_ROLE})
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 View = Callable[..., HttpResponse]
@@ -48,14 +49,15 @@ def partners_for(user: User) -> QuerySet[Partner]:
     return Partner.objects.filter(memberships__user=user).exclude(status=Partner.Status.CLOSED)
 
 
-def portal_view(*, roles: frozenset[str] | None = None) -> Callable[[View], View]:
+def portal_view(*, roles: frozenset[str] | None = None, also_closed: bool = False) -> Callable[[View], View]:
     """Decorate a page under `/p/<partner_slug>/<environment_kind>/`.
 
     The view gets a request with `.partner`, `.environment` and `.role` instead of the two path parts.
     404 to everybody outside the partner, and to everybody but staff once it is closed; 403 where `roles` is given and
     the role is not among them, and to whoever would change something of a suspended partner's. A member of the team
     who views the partner as somebody else (`.viewing_as`) has that role, and changes nothing; each of the team's
-    visits is audited. The page goes out compressed: a list of 50 records is 90 kB of markup that repeats itself.
+    visits is audited. Of a closed partner nothing is changed any more, but by a page that is `also_closed`. The page
+    goes out compressed: a list of 50 records is 90 kB of markup that repeats itself.
     """
 
     def decorate(view: View) -> View:
@@ -84,6 +86,12 @@ def portal_view(*, roles: frozenset[str] | None = None) -> Callable[[View], View
                     "This partner is suspended: everything stays readable, nothing can be changed. "
                     "The integrations team lifts it."
                 )
+            if (
+                environment.partner.status == Partner.Status.CLOSED
+                and not also_closed
+                and request.method not in SAFE_METHODS
+            ):
+                raise PermissionDenied("This partner is closed: everything stays readable, nothing can be changed.")
             request.environment = environment
             request.partner = environment.partner
             request.role = role

@@ -18,7 +18,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
 from track360 import people
-from track360.access import STAFF_ROLE, audit_actor, portal_view
+from track360.access import OWNERS, STAFF_ROLE, audit_actor, portal_view
 from track360.htmx import PortalRequest
 from track360.models import Environment, Invitation, Membership, Partner, User
 from track360.people_forms import InviteForm, NewPersonForm, RoleForm
@@ -27,7 +27,6 @@ from track360.templatetags.ui import portal_url
 
 # Recovery codes are no factor of their own.
 SECOND_FACTORS = Authenticator.objects.exclude(type=Authenticator.Type.RECOVERY_CODES)
-OWNERS = frozenset({Membership.Role.OWNER, STAFF_ROLE})
 
 
 # -- The team -----------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
@@ -11,12 +11,12 @@ from django.views.decorators.csrf import csrf_exempt
 from rest_framework.request import Request
 
 from entities.erasure import REASON_LENGTH
-from entities.models import Entity, Erasure
+from entities.models import Entity
 from integrations.api.answers import json_answer
 from integrations.api.manage import ManageView, Operation, refused_by
 from integrations.api.urls import IGAMING
 from integrations.api.views import RecordDetail
-from onboarding.erasure import STORES, erase_customer
+from onboarding.erasure import STORES, certificate, erase_customer
 from track360.problems import Problem
 
 BODY = {
@@ -58,19 +58,6 @@ CERTIFICATE = {
     "required": ["data"],
     "additionalProperties": False,
 }
-
-
-def certificate(erasure: Erasure) -> dict[str, Any]:
-    """The certificate as JSON: what was erased where, when and by whom, never what it said."""
-    return {
-        "id": str(erasure.pk),
-        "environment": erasure.environment.kind,
-        "customer_id": erasure.customer_id,
-        "erased_at": erasure.erased_at.isoformat().replace("+00:00", "Z"),
-        "erased_by": erasure.by.get_full_name() if erasure.by else f"client {erasure.client_id}",
-        "reason": erasure.reason,
-        "erased": {store: erasure.counts.get(store, 0) for store in STORES},
-    }
 
 
 class CustomerErase(ManageView):

@@ -6,7 +6,8 @@ import pytest
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
-from entities.models import Record
+from entities.models import Erasure, Record
+from onboarding.models import PartnerExport
 from tests.factories import (
     ActivityFactory,
     ApiRequestFactory,
@@ -53,6 +54,8 @@ def rows(sandbox: Environment) -> dict[str, object]:
         "team/<int:number>": MembershipFactory(partner=sandbox.partner).pk,
         "invitations/<uuid:number>": InvitationFactory(partner=sandbox.partner).pk,
         "<uuid:endpoint_id>": WebhookEndpointFactory(partner=sandbox.partner).pk,
+        "<uuid:export_id>": PartnerExport.objects.create(partner=sandbox.partner).pk,
+        "<uuid:erasure_id>": Erasure.objects.create(environment=sandbox, customer_id="secret-customer").pk,
         "audit/<uuid:event_id>": AuditEvent.objects.create(action="secret.kept", partner=sandbox.partner).pk,
     }
 
