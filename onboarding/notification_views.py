@@ -19,15 +19,15 @@ from track360.models import Partner
 
 PER_PAGE = 50
 MOST_OPEN = 100
-# Icon and tone of a row; what turned out well needs nobody.
+# Icon and tone of a row, and where its link leads.
 LOOKS = {
-    Notification.Kind.STEP_GREEN: ("check-circle", "success"),
-    Notification.Kind.STEP_BACK: ("warning", "warning"),
-    Notification.Kind.SECRET_EXPIRES: ("key", "warning"),
-    Notification.Kind.REFUSALS: ("cross-circle", "danger"),
-    Notification.Kind.SILENCE: ("clock", "danger"),
-    Notification.Kind.MENTION: ("user", "info"),
-    Notification.Kind.WEBHOOK_OFF: ("cross-circle", "danger"),
+    Notification.Kind.STEP_GREEN: ("check-circle", "success", "Open the step"),
+    Notification.Kind.STEP_BACK: ("warning", "warning", "Open the step"),
+    Notification.Kind.SECRET_EXPIRES: ("key", "warning", "Open the client"),
+    Notification.Kind.REFUSALS: ("cross-circle", "danger", "See what was refused"),
+    Notification.Kind.SILENCE: ("clock", "danger", "See the requests"),
+    Notification.Kind.MENTION: ("user", "info", "Open the step"),
+    Notification.Kind.WEBHOOK_OFF: ("cross-circle", "danger", "Open the webhook"),
 }
 
 
@@ -50,8 +50,14 @@ def notification_list(request: PortalRequest) -> HttpResponse:
 
 
 def _row(notification: Notification) -> dict[str, Any]:
-    icon, tone = LOOKS.get(Notification.Kind(notification.kind), ("bell", "neutral"))
-    return {"what": notification, "icon": icon, "tone": tone, "is_event": notification.over_at == notification.at}
+    icon, tone, link = LOOKS.get(Notification.Kind(notification.kind), ("bell", "neutral", "Open"))
+    return {
+        "what": notification,
+        "icon": icon,
+        "tone": tone,
+        "link": link,
+        "is_event": notification.over_at == notification.at,
+    }
 
 
 def _state(number: int, *, has_history: bool) -> str:
