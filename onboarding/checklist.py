@@ -36,8 +36,9 @@ SECRET_EXPIRES_WITHIN = dt.timedelta(days=7)
 CHANGED_SQL = """
 SELECT partner.id
   FROM track360_partner partner LEFT JOIN onboarding_onboarding walk ON walk.partner_id = partner.id
- WHERE partner.status <> 'closed' AND (%(partner)s IS NULL OR partner.id = %(partner)s)
-   AND (walk.computed_at IS NULL OR walk.compute_by <= %(now)s OR walk.computed_at < %(sweep)s
+ WHERE (%(partner)s IS NULL OR partner.id = %(partner)s)
+   AND (walk.computed_at IS NULL OR partner.status <> 'closed' AND (
+       walk.compute_by <= %(now)s OR walk.computed_at < %(sweep)s
     OR walk.computed_at < %(rested_before)s AND walk.computed_at - %(late)s <= greatest(
        (SELECT max(at) FROM track360_auditevent WHERE partner_id = partner.id),
        (SELECT max(newest.at) FROM track360_environment environment, LATERAL (
@@ -48,7 +49,7 @@ SELECT partner.id
                SELECT max(secret.last_used_at)
                  FROM integrations_client client JOIN integrations_clientsecret secret ON secret.client_id = client.id
                 WHERE client.environment_id = environment.id) AS newest (at)
-         WHERE environment.partner_id = partner.id)))
+         WHERE environment.partner_id = partner.id))))
  ORDER BY walk.computed_at NULLS FIRST, partner.id
 """
 

@@ -434,6 +434,14 @@ def test_time_alone_makes_a_checklist_out_of_date(partner: Partner, owner: Actor
     assert changed(partner, window.closes_at)
 
 
+def test_a_closed_partner_is_judged_once_for_the_team_to_read(partner: Partner) -> None:
+    partner.status = Partner.Status.CLOSED
+    partner.save()
+
+    assert len(checklist.steps_for(partner)) == 8
+    assert not changed(partner, timezone.now() + HOUR)
+
+
 def test_the_worker_lets_a_busy_partner_rest_and_leaves_a_closed_one(partner: Partner, sandbox: Environment) -> None:
     computed(partner, NOW)
     BatchFactory(environment=sandbox, started_at=NOW)
