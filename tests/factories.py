@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 import factory
+from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
 from django.utils import timezone
 from factory.django import DjangoModelFactory
 
@@ -38,6 +39,8 @@ DAY = dt.datetime(2026, 3, 15, 12, 10, tzinfo=dt.UTC)
 
 
 class UserFactory(DjangoModelFactory[User]):
+    """A person; one of the integrations team has a second factor, without which nothing opens to him."""
+
     class Meta:
         model = User
 
@@ -46,7 +49,14 @@ class UserFactory(DjangoModelFactory[User]):
 
     @classmethod
     def _create(cls, model_class: type[User], *args: Any, **kwargs: Any) -> User:
-        return model_class.objects.create_user(*args, **kwargs)
+        user = model_class.objects.create_user(*args, **kwargs)
+        if user.is_staff:
+            TOTP.activate(user, generate_totp_secret())
+        return user
+
+
+class StaffFactory(UserFactory):
+    is_staff = True
 
 
 class PartnerFactory(DjangoModelFactory[Partner]):

@@ -13,7 +13,7 @@ from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import Http404, HttpRequest, HttpResponse
 from django.views.decorators.gzip import gzip_page
 
-from track360 import viewing
+from track360 import mail, viewing
 from track360.audit import Actor
 from track360.models import Environment, Membership, Partner, User
 from track360.proxy import client_ip
@@ -31,6 +31,10 @@ class AccountAdapter(DefaultAccountAdapter):
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         return False
+
+    def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
+        """As allauth does, but a mail server that is away fails no request."""
+        mail.send(self.render_mail(template_prefix, email, {"email": email, **context}))
 
 
 def audit_actor(request: HttpRequest) -> Actor:

@@ -7,16 +7,15 @@ from typing import Any
 from allauth.account.decorators import secure_admin_login
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
+from allauth.usersessions.models import UserSession
 from django import forms
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from unfold.decorators import action
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
-from track360 import audit
 from track360.models import AuditEvent, Environment, Membership, Partner, User
 from track360.partners import add_environments
 from track360.team_admin import ReadOnlyAdmin, ReadOnlyInline, TeamAdmin, TeamInline
@@ -25,7 +24,7 @@ from track360.team_admin import ReadOnlyAdmin, ReadOnlyInline, TeamAdmin, TeamIn
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
 
 # Tables of libraries: unused here, or with secrets in them that no page may show.
-for model in (Group, EmailAddress, Authenticator):
+for model in (Group, EmailAddress, Authenticator, UserSession):
     if admin.site.is_registered(model):
         admin.site.unregister(model)
 
@@ -111,7 +110,6 @@ class UserAdmin(TeamAdmin, DjangoUserAdmin):
     ]
     add_fieldsets = [(None, {"fields": ["email", "name", "is_staff", "usable_password", "password1", "password2"]})]
     inlines = [UserMembershipInline]
-    actions = ["remove_second_factor"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
         return super().get_queryset(request).prefetch_related("authenticator_set")
@@ -128,14 +126,6 @@ class UserAdmin(TeamAdmin, DjangoUserAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False  # a person who leaves is made inactive: the audit keeps the name
-
-    @action(description="Remove the second factor (lost device)", permissions=["change"])
-    def remove_second_factor(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
-        for user in queryset:
-            removed, _ = Authenticator.objects.filter(user=user).delete()
-            if removed:
-                audit.record("user.second_factor_removed", actor=request.user, target=user.email)  # type: ignore[arg-type]
-        self.message_user(request, "They sign in with the password alone and are asked to set up a new one.")
 
 
 @admin.register(AuditEvent)

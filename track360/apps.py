@@ -3,3 +3,6 @@ from django.apps import AppConfig
 
 class Track360Config(AppConfig):
     name = "track360"
+
+    def ready(self) -> None:
+        from track360 import sign_in_audit  # noqa: F401  connects to the signals of the libraries

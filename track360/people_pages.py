@@ -6,7 +6,6 @@ import uuid
 from typing import Any, cast
 
 from allauth.account.utils import perform_login
-from allauth.mfa.models import Authenticator
 from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.db.models import Exists, OuterRef, QuerySet
@@ -23,11 +22,8 @@ from track360.htmx import PortalRequest
 from track360.models import Environment, Invitation, Membership, Partner, User
 from track360.people_forms import InviteForm, NewPersonForm, RoleForm
 from track360.proxy import client_ip
+from track360.second_factor import SECOND_FACTORS
 from track360.templatetags.ui import portal_url
-
-# Recovery codes are no factor of their own.
-SECOND_FACTORS = Authenticator.objects.exclude(type=Authenticator.Type.RECOVERY_CODES)
-
 
 # -- The team -----------------------------------------------------------------
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import secrets
+from typing import Any
 
 from allauth.mfa.adapter import DefaultMFAAdapter
+from allauth.mfa.models import Authenticator
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from django.conf import settings
 
@@ -29,7 +31,7 @@ def unseal(sealed: str, *, purpose: str) -> str:
 
 
 class MfaAdapter(DefaultMFAAdapter):
-    """Who reads the database, or a backup of it, has nobody's second factor."""
+    """Who reads the database, or a backup, has nobody's second factor. Of a passkey only the public half is here."""
 
     PURPOSE = "second factor"
 
@@ -38,3 +40,11 @@ class MfaAdapter(DefaultMFAAdapter):
 
     def decrypt(self, encrypted_text: str) -> str:
         return unseal(encrypted_text, purpose=self.PURPOSE)
+
+    def generate_authenticator_name(self, user: Any, type: Any) -> str:
+        number = Authenticator.objects.filter(user_id=user.pk, type=type).count()
+        return f"Passkey {number + 1}" if number else "Passkey"
+
+    def get_public_key_credential_rp_entity(self) -> dict[str, str]:
+        """Under this server's public name, and as the device shows it."""
+        return {**super().get_public_key_credential_rp_entity(), "name": settings.MFA_TOTP_ISSUER}

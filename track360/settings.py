@@ -50,6 +50,7 @@ INSTALLED_APPS = [
     "allauth",
     "allauth.account",
     "allauth.mfa",
+    "allauth.usersessions",
     "oauth2_provider",
     "rest_framework",
     "drf_spectacular_sidecar",
@@ -77,6 +78,8 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
+    "track360.second_factor.SecondFactorMiddleware",
+    "track360.sessions.LastSeenMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
 ]
 
@@ -133,6 +136,8 @@ ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_EMAIL_NOTIFICATIONS = True  # of a changed password or second factor
+ACCOUNT_EMAIL_SUBJECT_PREFIX = "Track360: "
 ACCOUNT_ADAPTER = "track360.access.AccountAdapter"
 ACCOUNT_FORMS = {
     "login": "track360.account_forms.LoginForm",
@@ -144,8 +149,14 @@ ACCOUNT_FORMS = {
 MFA_FORMS = {
     "authenticate": "track360.account_forms.AuthenticateForm",
     "reauthenticate": "track360.account_forms.ReauthenticateByCodeForm",
+    "add_webauthn": "track360.passkey_forms.AddPasskeyForm",
+    "edit_webauthn": "track360.passkey_forms.RenamePasskeyForm",
+    "authenticate_webauthn": "track360.passkey_forms.AuthenticateByPasskeyForm",
+    "reauthenticate_webauthn": "track360.passkey_forms.ReauthenticateByPasskeyForm",
+    "login_webauthn": "track360.passkey_forms.SignInByPasskeyForm",
 }
-MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_ADAPTER = "track360.sealed.MfaAdapter"
 MFA_TOTP_ISSUER = "Track360"
 LOGIN_URL = reverse_lazy("account_login")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
 
-from track360 import audit_pages, people_pages, staff_pages, views
+from track360 import account_pages, audit_pages, people_pages, staff_pages, views
 from track360.styleguide import styleguide
 
 team_pages: list[URLPattern | URLResolver] = [
@@ -37,6 +37,9 @@ urlpatterns = [
     path("accounts/email/", views.not_offered),
     path("accounts/", include("allauth.account.urls")),
     path("accounts/2fa/", include("allauth.mfa.urls")),
+    path("accounts/sessions/", account_pages.session_list, name="session-list"),
+    path("accounts/sessions/end/", account_pages.session_end_others, name="session-end-others"),
+    path("accounts/sessions/<int:number>/end/", account_pages.session_end, name="session-end"),
     path("theme/", views.set_theme, name="theme"),
     path("styleguide/", styleguide, name="styleguide"),
     path("invitations/<str:token>/", people_pages.invitation, name="invitation"),

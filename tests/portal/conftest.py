@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from django.test import Client
 
-from tests.factories import MembershipFactory, PartnerFactory, UserFactory
+from tests.factories import MembershipFactory, PartnerFactory, StaffFactory
 from track360.models import Environment, Partner, User
 
 SignIn = Callable[[User], Client]
@@ -50,7 +50,7 @@ def viewer(partner: Partner, sign_in: SignIn) -> Client:
 
 @pytest.fixture
 def staff(db: None, sign_in: SignIn) -> Client:
-    return sign_in(UserFactory(email="team@track360.example", is_staff=True))
+    return sign_in(StaffFactory(email="team@track360.example"))
 
 
 @pytest.fixture

@@ -177,6 +177,6 @@ def test_only_the_team_views_as_another(developer: Client, staff: Client, partne
 
 def test_a_visit_costs_queries_once(staff: Client, partner: Partner, django_assert_max_num_queries):
     staff.get(f"{HOME}team/")
-    with django_assert_max_num_queries(7):
+    with django_assert_max_num_queries(8):
         staff.get(f"{HOME}team/")
     assert timezone.now() - looks()[0].at < dt.timedelta(minutes=1)

@@ -6,8 +6,6 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from allauth.mfa.models import Authenticator
-from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
 from django.contrib import admin
 from django.db import connection
 from django.test import Client as Browser
@@ -27,6 +25,7 @@ from entities.models import (
 )
 from entities.pipeline import ingest
 from integrations.models import ApiRequest, Client, ClientSecret
+from tests.factories import UserFactory
 from track360.models import AuditEvent, Environment, Membership, Partner, User
 from track360.partners import create_partner
 
@@ -45,7 +44,7 @@ def sandbox(partner: Partner) -> Environment:
 
 @pytest.fixture
 def superuser(db: None) -> User:
-    return User.objects.create_superuser("root@track360.test")
+    return UserFactory(email="root@track360.test", is_staff=True, is_superuser=True)
 
 
 @pytest.fixture
@@ -279,25 +278,12 @@ def test_renaming_a_partner_is_audited_by_field_and_its_status_stays(team: Brows
 
 @pytest.mark.django_db
 def test_a_member_of_the_team_without_all_rights_makes_no_users(client: Browser) -> None:
-    client.force_login(User.objects.create_user("staff@track360.test", is_staff=True))
+    client.force_login(UserFactory(email="staff@track360.test", is_staff=True))
 
     assert client.get(reverse("admin:track360_partner_changelist")).status_code == 200
     assert client.get(reverse("admin:track360_user_changelist")).status_code == 200
     assert client.get(reverse("admin:track360_user_add")).status_code == 403
     assert client.get(reverse("admin:track360_user_changelist")).context["action_form"] is None
-
-
-def test_a_lost_second_factor_is_removed_and_the_removal_audited(team: Browser) -> None:
-    person = User.objects.create_user("owner@aurora.test")
-    TOTP.activate(person, generate_totp_secret())
-
-    team.post(
-        reverse("admin:track360_user_changelist"),
-        {"action": "remove_second_factor", "_selected_action": [person.pk]},
-    )
-
-    assert not Authenticator.objects.filter(user=person).exists()
-    assert AuditEvent.objects.get(action="user.second_factor_removed").target == person.email
 
 
 def test_a_superuser_makes_a_person(team: Browser) -> None:
