@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from django.contrib import admin
-from django.urls import URLPattern, URLResolver, include, path
+from django.urls import URLPattern, URLResolver, include, path, re_path
 
-from track360 import account_pages, audit_pages, people_pages, staff_pages, views
+from track360 import account_pages, audit_pages, people_pages, reset_pages, staff_pages, views
 from track360.styleguide import styleguide
 
 team_pages: list[URLPattern | URLResolver] = [
@@ -27,6 +27,9 @@ staff: list[URLPattern | URLResolver] = [
     path("audit/export/", audit_pages.staff_audit_export, name="staff-audit-export"),
     path("audit/<uuid:event_id>/", audit_pages.staff_audit_detail, name="staff-audit-detail"),
     path("partners/<slug:slug>/view-as/", staff_pages.viewing_start, name="viewing-start"),
+    path("resets/", reset_pages.reset_list, name="staff-reset-list"),
+    path("resets/<uuid:number>/approve/", reset_pages.reset_approve, name="staff-reset-approve"),
+    path("resets/<uuid:number>/refuse/", reset_pages.reset_refuse, name="staff-reset-refuse"),
     path("viewing/stop/", staff_pages.viewing_stop, name="viewing-stop"),
 ]
 
@@ -35,6 +38,11 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     # Who takes over an open session must not move the account to an address of his own: the team changes addresses.
     path("accounts/email/", views.not_offered),
+    # People are invited, by a link that proves the address; nobody signs up, and nobody is without a password.
+    path("accounts/signup/", views.not_offered),
+    re_path("^accounts/confirm-email/", views.not_offered),
+    path("accounts/password/set/", views.not_offered),
+    path("accounts/login/code/confirm/", views.not_offered),
     path("accounts/", include("allauth.account.urls")),
     path("accounts/2fa/", include("allauth.mfa.urls")),
     path("accounts/sessions/", account_pages.session_list, name="session-list"),
