@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from entities.models import Entity
-from onboarding.samples import payload_from
+from track360 import exact_json
 
 CUSTOMER = {
     "customer_id": "lesson_1",
@@ -72,4 +72,4 @@ def lesson_payload(entity: Entity) -> bytes:
     for number, fault in enumerate(FAULTS[entity], start=2):
         broken = sound | {key: f"lesson_{number}"} | fault
         records.append({field: value for field, value in broken.items() if value is not None})
-    return payload_from(records)
+    return exact_json.dumps(records, indent=True).encode()

@@ -57,13 +57,17 @@ def sample_for(environment: Environment, sample_id: uuid.UUID) -> Sample | None:
 
 @dataclass(frozen=True)
 class Checked:
-    """One record of a sample, its place in it (from 0), the line where it begins, and what was found in it."""
+    """One record of a sample, its place in it (from 0), the line where it begins, and what was found in it.
+
+    `span` is how many lines lie between its beginning and the next one's.
+    """
 
     index: int
     line: int
     record: Any
     errors: list[Json]
     warnings: list[Json]
+    span: int = 1
 
 
 def checked_records(sample: Sample, *, faulty: bool, start: int = 0, limit: int = PER_PAGE) -> list[Checked]:
@@ -89,7 +93,9 @@ def _of_chunk(sample: Sample, pk: int) -> Iterator[Checked]:
     errors, warnings = _by_index(chunk.errors), _by_index(chunk.warnings)
     lines = chunk.lines or [0] * len(chunk.records)
     for place, record in enumerate(chunk.records):
-        yield Checked(chunk.first + place, lines[place], record, errors[place], warnings[place])
+        before = min(place, len(lines) - 2)  # the last one is taken to be as long as the one before
+        span = lines[before + 1] - lines[before] if before >= 0 else 1
+        yield Checked(chunk.first + place, lines[place], record, errors[place], warnings[place], span)
 
 
 def _by_index(findings: list[Json]) -> defaultdict[int, list[Json]]:

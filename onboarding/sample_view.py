@@ -102,7 +102,11 @@ class View:
             return [Line(checked.line, self.row(checked.record), messages)]
         prefix = f"/{checked.index - checked.index // MAX_RECORDS * MAX_RECORDS}"
         errors = [(error["pointer"].removeprefix(prefix), self.message(error)) for error in checked.errors]
-        return payload_lines(self.record(checked.record), errors)
+        lines = payload_lines(self.record(checked.record), errors)
+        if checked.span != len(lines):
+            return lines
+        # It was sent laid out over lines as it is here: they bear the numbers that they have in the payload.
+        return [Line(checked.line + line.number - 1, line.text, line.messages) for line in lines]
 
     def first_rows(self, number: int) -> list[list[str]]:
         """The first rows under the header as this reader may see them, from the beginning of the payload."""
