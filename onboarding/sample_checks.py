@@ -22,6 +22,7 @@ from django.utils import timezone
 
 from entities.models import Batch, Entity
 from entities.pipeline import RecordError, ingest
+from entities.pipeline.erased import storable as as_kept
 from entities.pipeline.validate import pointer_to
 from onboarding.erasure import scrub_sample
 from onboarding.models import Sample, SampleChunk
@@ -132,8 +133,8 @@ def _check_chunk(sample: Sample, chunk: SampleChunk, known: frozenset[str]) -> N
     )
     # In a row with a cell too few or too many all others may have slipped: only that is said.
     misread = {error["index"] for error in chunk.errors}
-    errors = chunk.errors + [error.as_dict() for error in report.errors if error.index not in misread]
-    warnings = [warning.as_dict() for warning in report.warnings if warning.index not in misread]
+    errors = chunk.errors + [as_kept(error) for error in report.errors if error.index not in misread]
+    warnings = [as_kept(warning) for warning in report.warnings if warning.index not in misread]
     chunk.errors, chunk.warnings = _first_of_each(errors), _first_of_each(warnings)
     chunk.invalid = len({error["index"] for error in errors})
     sample.checked += len(chunk.records)
