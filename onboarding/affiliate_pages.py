@@ -118,8 +118,8 @@ def _sentence(registered: int, unknown: int) -> str:
     return f"{registered:,} registered; every one that came is known."
 
 
-@require_POST
 @portal_view(roles=MANAGERS)
+@require_POST
 def affiliate_add(request: PortalRequest) -> HttpResponse:
     """Register ids that came unknown, as they are."""
     entries = [Entry(affiliate_id) for affiliate_id in request.POST.getlist("affiliate_id")[:UNKNOWN_SHOWN]]
@@ -132,8 +132,8 @@ def affiliate_add(request: PortalRequest) -> HttpResponse:
     return redirect(portal_url(request, "affiliate-list"))
 
 
-@require_POST
 @portal_view(roles=MANAGERS)
+@require_POST
 def affiliate_remove(request: PortalRequest) -> HttpResponse:
     affiliate_id = request.POST.get("affiliate_id", "")
     if affiliates.remove_affiliate(request.partner, affiliate_id, actor=audit_actor(request)):

@@ -151,8 +151,8 @@ def _moment(text: str) -> dt.datetime | None:
     return moment if moment.tzinfo else None
 
 
-@require_POST
 @portal_view(roles=MANAGERS)
+@require_POST
 def mapping_undo(request: PortalRequest, change_id: uuid.UUID) -> HttpResponse:
     change = get_object_or_404(MappingChange.objects.select_related("partner"), partner=request.partner, pk=change_id)
     try:
@@ -163,8 +163,8 @@ def mapping_undo(request: PortalRequest, change_id: uuid.UUID) -> HttpResponse:
     return redirect(portal_url(request, "mapping-history"))
 
 
-@require_POST
 @portal_view(roles=frozenset({STAFF_ROLE}))
+@require_POST
 def mapping_canonical(request: PortalRequest) -> HttpResponse:
     """A new canonical value, for all partners."""
     data: Any = request.POST

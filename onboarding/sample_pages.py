@@ -154,8 +154,8 @@ def sample_new(request: PortalRequest) -> HttpResponse:
     return render_page(request, "onboarding/sample_new.html", context)
 
 
-@require_POST
 @portal_view(roles=MANAGERS)
+@require_POST
 def sample_lesson(request: PortalRequest, entity: str) -> HttpResponse:
     """“Break it”: five faults to learn from, with one click."""
     if entity not in Entity.values:
@@ -227,8 +227,8 @@ def _examples(sample: Sample, form: ColumnsForm, view: View) -> list[tuple[Any, 
     ]
 
 
-@require_POST
 @portal_view(roles=MANAGERS)
+@require_POST
 def sample_switch(request: PortalRequest, sample_id: uuid.UUID) -> HttpResponse:
     sample = _found(request, sample_id)
     entity = request.POST.get("entity", "")

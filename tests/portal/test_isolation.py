@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
-from entities.models import Erasure, Record
+from entities.models import Erasure, MappingChange, Record
 from onboarding.models import PartnerExport
 from tests.factories import (
     ActivityFactory,
@@ -18,6 +18,7 @@ from tests.factories import (
     MembershipFactory,
     PartnerFactory,
     QuarantinedRecordFactory,
+    SampleFactory,
     TransactionFactory,
     WebhookEndpointFactory,
 )
@@ -56,6 +57,10 @@ def rows(sandbox: Environment) -> dict[str, object]:
         "<uuid:endpoint_id>": WebhookEndpointFactory(partner=sandbox.partner).pk,
         "<uuid:export_id>": PartnerExport.objects.create(partner=sandbox.partner).pk,
         "<uuid:erasure_id>": Erasure.objects.create(environment=sandbox, customer_id="secret-customer").pk,
+        "<uuid:change_id>": MappingChange.objects.create(partner=sandbox.partner).pk,
+        "<uuid:sample_id>": SampleFactory(environment=sandbox).pk,
+        "lesson/<slug:entity>": "customers",
+        "records/<int:index>": 0,
         "audit/<uuid:event_id>": AuditEvent.objects.create(action="secret.kept", partner=sandbox.partner).pk,
     }
 
