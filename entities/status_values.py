@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import defaultdict
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from django.db import connection
 
-from entities.models import CANONICAL_VALUES, CanonicalValue, Entity, RecordCounter, SeenStatus, StatusField
+from entities.models import CANONICAL_VALUES, CanonicalValue, Entity, SeenStatus, StatusField
 from track360.models import Partner
 
 NEWEST = 10_000
@@ -67,91 +66,108 @@ def canonical_values() -> dict[str, tuple[str, ...]]:
     return {str(name): (*values, *added[name]) for name, values in CANONICAL_VALUES.items()}
 
 
-def uses_of(partner: Partner) -> dict[Key, ValueUse]:
+def seen_values(partner: Partner) -> set[Key]:
     """Every value that has ever come in a status field of one of the partner's environments."""
-    kinds = dict(partner.environments.values_list("id", "kind"))
+    return set(SeenStatus.objects.filter(environment__partner=partner).values_list("field", "raw_value"))
+
+
+def uses_of(partner: Partner) -> dict[Key, ValueUse]:
+    """Every value that has ever come, with how it is used."""
+    kinds, totals = _environments(partner)
     uses: dict[Key, ValueUse] = {}
     for seen in SeenStatus.objects.filter(environment__in=kinds):
         use = uses.setdefault((seen.field, seen.raw_value), ValueUse())
         use.first_seen_at = min(filter(None, (use.first_seen_at, seen.first_seen_at)))
         use.last_seen_at = max(filter(None, (use.last_seen_at, seen.last_seen_at)))
-    totals = _totals(kinds)
-    for entity, table in TABLES.items():
-        _count_newest(uses, entity, table, kinds=kinds, totals=totals)
-        if any(totals[environment, entity] > NEWEST for environment in kinds):
-            _count_by_index(uses, entity, table, environments=list(kinds))
+    large = {entity for (_, entity), total in totals.items() if total > NEWEST}
+    _count_newest(uses, kinds=kinds, totals=totals)
+    for (name, _), use in uses.items():  # one that none of the newest bears may still stand in older records
+        if ENTITY_OF[StatusField(name)] in large and not use.count:
+            use.is_exact = False
+    if large:
+        _count_by_index(uses, large=large, environments=list(kinds))
     return uses
 
 
-def _totals(environments: Iterable[int]) -> dict[tuple[int, str], int]:
+def _environments(partner: Partner) -> tuple[dict[int, str], dict[tuple[int, str], int]]:
+    """Environment id -> kind, and environment id and entity -> how many records it holds."""
+    kinds: dict[int, str] = {}
     totals: dict[tuple[int, str], int] = defaultdict(int)
-    rows = RecordCounter.objects.filter(environment__in=environments)
-    for environment, entity, count in rows.values_list("environment_id", "entity", "count"):
-        totals[environment, entity] += count
-    return totals
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT environment.id, environment.kind, counter.entity, sum(counter.count)
+              FROM track360_environment environment
+              LEFT JOIN entities_recordcounter counter ON counter.environment_id = environment.id
+             WHERE environment.partner_id = %s
+             GROUP BY environment.id, counter.entity ORDER BY environment.id
+            """,
+            [partner.pk],
+        )
+        for environment, kind, entity, count in cursor.fetchall():
+            kinds[environment] = kind
+            totals[environment, entity] = int(count or 0)
+    return kinds, totals
 
 
-def _count_newest(
-    uses: dict[Key, ValueUse],
-    entity: Entity,
-    table: str,
-    *,
-    kinds: dict[int, str],
-    totals: dict[tuple[int, str], int],
-) -> None:
-    fields = [name for name, of in ENTITY_OF.items() if of == entity]
+def _count_newest(uses: dict[Key, ValueUse], *, kinds: dict[int, str], totals: dict[tuple[int, str], int]) -> None:
+    """How many of the newest records of each environment bear each value, and the newest three of those."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            " UNION ALL ".join(f"({_newest_sql(entity)})" for entity in TABLES), {"environments": list(kinds)}
+        )
+        rows = cursor.fetchall()
+    for entity, environment, name, value, count, numbers, keys in rows:
+        use = uses.get((name, value))
+        if use is None:  # no value, or one beyond the most that are remembered
+            continue
+        total = totals[environment, entity]
+        if total > NEWEST:
+            use.is_exact = False
+            count = round(total * count / NEWEST)
+        use.count += count
+        examples = [Example(number, kinds[environment], key) for number, key in zip(numbers, keys, strict=True)]
+        use.examples = (use.examples + examples)[:3]
+
+
+def _newest_sql(entity: Entity) -> str:
+    """Entity, environment, field, value, count, and the number and the key of up to three examples."""
+    fields = [field.value for field, of in ENTITY_OF.items() if of == entity]
     key = f"{entity.value[:-1]}_id"
-    groups = ", ".join(f"(environment.id, {name})" for name in fields)
-    grouped = ", ".join(f"grouping({name})" for name in fields)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"""
-            SELECT environment.id, ARRAY[{grouped}], ARRAY[{", ".join(fields)}], count(*),
-                   (array_agg(newest.id ORDER BY newest.id DESC))[1:3],
-                   (array_agg(newest.{key} ORDER BY newest.id DESC))[1:3]
-              FROM unnest(%s::bigint[]) AS environment (id)
-             CROSS JOIN LATERAL (SELECT id, {key}, {", ".join(fields)} FROM {table}
-                                  WHERE environment_id = environment.id ORDER BY id DESC LIMIT {NEWEST}) newest
-             GROUP BY GROUPING SETS ({groups})
-            """,
-            [list(kinds)],
-        )
-        for environment, left_out, values, count, numbers, keys in cursor.fetchall():
-            place = left_out.index(0)
-            use = uses.get((fields[place], values[place]))
-            if use is None:
-                continue
-            total = totals[environment, entity]
-            if total > NEWEST:
-                use.is_exact = False
-                count = round(total * count / NEWEST)
-            use.count += count
-            examples = [Example(number, kinds[environment], name) for number, name in zip(numbers, keys, strict=True)]
-            use.examples = (use.examples + examples)[:3]
-    if any(totals[environment, entity] > NEWEST for environment in kinds):
-        for (name, _), use in uses.items():  # one that none of the newest bears may still stand in older records
-            if name in fields and not use.count:
-                use.is_exact = False
+    values = ", ".join(f"('{field}', newest.{field})" for field in fields)
+    return f"""
+        SELECT '{entity.value}', environment.id, said.field, said.value, count(*),
+               (array_agg(newest.id ORDER BY newest.id DESC))[1:3],
+               (array_agg(newest.{key} ORDER BY newest.id DESC))[1:3]
+          FROM unnest(%(environments)s::bigint[]) AS environment (id)
+         CROSS JOIN LATERAL (SELECT id, {key}, {", ".join(fields)} FROM {TABLES[entity]}
+                              WHERE environment_id = environment.id ORDER BY id DESC LIMIT {NEWEST}) newest
+         CROSS JOIN LATERAL (VALUES {values}) AS said (field, value)
+         WHERE said.value IS NOT NULL
+         GROUP BY environment.id, said.field, said.value"""
 
 
-def _count_by_index(uses: dict[Key, ValueUse], entity: Entity, table: str, *, environments: list[int]) -> None:
-    """Exact figures for the values of the indexed field that few enough records bear."""
-    name = INDEXED[entity]
-    values = [raw for of, raw in uses if of == name]
+def _count_by_index(uses: dict[Key, ValueUse], *, large: set[str], environments: list[int]) -> None:
+    """Exact figures for the values of the indexed fields that few enough records bear."""
+    wanted = {field: [raw for of, raw in uses if of == field] for entity, field in INDEXED.items() if entity in large}
     with connection.cursor() as cursor:
         cursor.execute(
-            f"""
-            SELECT wanted.value, sum(counted.count)
-              FROM unnest(%s::text[]) AS wanted (value)
-             CROSS JOIN unnest(%s::bigint[]) AS environment (id)
-             CROSS JOIN LATERAL (
-                    SELECT count(*) FROM (
-                        SELECT FROM {table} WHERE environment_id = environment.id AND {name} = wanted.value
-                         LIMIT {NEWEST + 1}) few) counted
-             GROUP BY wanted.value HAVING max(counted.count) <= {NEWEST}
-            """,
-            [values, environments],
+            " UNION ALL ".join(f"({_by_index_sql(entity)})" for entity, field in INDEXED.items() if field in wanted),
+            {"environments": environments, **{str(field): values for field, values in wanted.items()}},
         )
-        for raw, count in cursor.fetchall():
-            use = uses[name, raw]
+        for field, raw, count in cursor.fetchall():
+            use = uses[field, raw]
             use.count, use.is_exact = int(count), True
+
+
+def _by_index_sql(entity: Entity) -> str:
+    field = INDEXED[entity].value
+    return f"""
+        SELECT '{field}', wanted.value, sum(counted.count)
+          FROM unnest(%({field})s::text[]) AS wanted (value)
+         CROSS JOIN unnest(%(environments)s::bigint[]) AS environment (id)
+         CROSS JOIN LATERAL (
+                SELECT count(*) FROM (
+                    SELECT FROM {TABLES[entity]} WHERE environment_id = environment.id AND {field} = wanted.value
+                     LIMIT {NEWEST + 1}) few) counted
+         GROUP BY wanted.value HAVING max(counted.count) <= {NEWEST}"""

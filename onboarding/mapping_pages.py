@@ -15,8 +15,17 @@ from django.views.decorators.http import require_POST
 from entities.addresses import page_addresses, portal_url
 from entities.models import MappingChange, StatusField
 from entities.paging import PER_PAGE, Page
+from entities.status_values import Key, seen_values
 from onboarding import mappings
-from onboarding.mapping_table import FieldTable, consequences, field_tables, typed_values, wishes_of
+from onboarding.mapping_table import (
+    FieldTable,
+    consequences,
+    control_name,
+    field_tables,
+    touched,
+    typed_values,
+    wishes_of,
+)
 from track360.access import MANAGERS, STAFF_ROLE, audit_actor, portal_view
 from track360.htmx import PortalRequest, render_page
 from track360.models import Partner
@@ -25,44 +34,65 @@ from track360.models import Partner
 @portal_view()
 def mapping_list(request: PortalRequest) -> HttpResponse:
     if request.method != "POST":
-        return _show(request, field_tables(request.partner), base=mappings.newest_change(request.partner))
+        base = mappings.newest_change(request.partner)  # before what stands is read: a change in between is met later
+        return _show(request, field_tables(request.partner), base=base)
     if request.role not in MANAGERS:
         raise PermissionDenied("Viewers read the mapping; an owner or a developer changes it.")
-    return _save(request) if request.POST.get("step") == "save" else _preview(request)
-
-
-def _preview(request: PortalRequest) -> HttpResponse:
-    """What the form would change; nothing is saved yet."""
     typed = typed_values(request.POST) | _added(request)
-    tables = field_tables(request.partner, typed=typed)
-    wishes = wishes_of(tables, typed)
-    if not wishes:
+    try:
+        base = _base(request)
+        typed = touched(typed, made_from=mappings.standing_at(request.partner, base), seen=seen_values(request.partner))
+    except ValidationError as refusal:
+        return _refused(request, refusal, typed=typed, base=mappings.newest_change(request.partner))
+    if request.POST.get("step") == "edit":
+        return _show(request, field_tables(request.partner, typed=typed), base=base)
+    try:
+        return (_save if request.POST.get("step") == "save" else _preview)(request, typed, base)
+    except mappings.Conflict as refusal:
+        return _refused(request, refusal, typed=typed, base=mappings.newest_change(request.partner))
+    except ValidationError as refusal:
+        return _refused(request, refusal, typed=typed, base=base)
+
+
+def _preview(request: PortalRequest, typed: dict[Key, str], base: uuid.UUID) -> HttpResponse:
+    """What the form would change; nothing is saved yet. Raises ValidationError for what could not be saved."""
+    wishes = wishes_of(typed)
+    mappings.check_wishes(wishes)
+    found = consequences(field_tables(request.partner), wishes)
+    if not found:
         messages.info(request, "Nothing to save: every value stands for what you chose already.")
         return redirect(portal_url(request, "mapping-list"))
     context = {
-        "state": f"{_values(len(wishes))} would change. Nothing is saved yet.",
-        "consequences": consequences(tables, wishes),
-        "typed": [(f"to:{field}:{raw}", chosen) for (field, raw), chosen in typed.items()],
-        "base": request.POST.get("base", ""),
+        "state": f"{_values(len(found))} would change. Nothing is saved yet.",
+        "consequences": found,
+        "typed": [(control_name(key), chosen) for key, chosen in typed.items()],
+        "base": base,
         "breadcrumbs": [("Mappings", portal_url(request, "mapping-list")), ("Review", None)],
         "back_url": portal_url(request, "mapping-list"),
     }
     return render_page(request, "onboarding/mapping_preview.html", context)
 
 
-def _save(request: PortalRequest) -> HttpResponse:
-    typed = typed_values(request.POST)
-    tables = field_tables(request.partner, typed=typed)
-    wishes = wishes_of(tables, typed)
-    try:
-        change = mappings.save_mappings(request.partner, wishes, actor=audit_actor(request), base=_base(request))
-    except ValidationError as refusal:
-        return _show(request, tables, base=mappings.newest_change(request.partner), refusal=refusal)
+def _save(request: PortalRequest, typed: dict[Key, str], base: uuid.UUID) -> HttpResponse:
+    change = mappings.save_mappings(request.partner, wishes_of(typed), actor=audit_actor(request), base=base)
     if change is None:
-        messages.info(request, "Nothing to save: somebody else had just saved the same.")
+        messages.info(request, "Nothing to save: every value stands for what you chose already.")
     else:
         messages.success(request, f"Saved: {_values(change.lines.count())} changed. Take it back under History.")
     return redirect(portal_url(request, "mapping-list"))
+
+
+def _refused(
+    request: PortalRequest, refusal: ValidationError, *, typed: dict[Key, str], base: uuid.UUID
+) -> HttpResponse:
+    """The form as it was filled in, with what is wrong at its place, and what others did meanwhile."""
+    errors = {
+        (error.params["field"], error.params["value"]): error.messages[0]
+        for error in refusal.error_list
+        if error.params
+    }
+    tables = field_tables(request.partner, typed=typed, errors=errors)
+    return _show(request, tables, base=base, refusal=refusal)
 
 
 def _show(
@@ -76,14 +106,13 @@ def _show(
         "others": refusal.lines if isinstance(refusal, mappings.Conflict) else [],
         "may_change": request.role in MANAGERS,
         "is_staff": request.role == STAFF_ROLE,
-        "has_values": any(table.rows for table in tables),
         "fields": StatusField.choices,
         "canonical": [(table.field.label, table.allowed) for table in tables],
     }
     return render_page(request, "onboarding/mapping_list.html", context)
 
 
-def _added(request: PortalRequest) -> dict[tuple[str, str], str]:
+def _added(request: PortalRequest) -> dict[Key, str]:
     """The value that a person declares before it has ever come."""
     raw, field = request.POST.get("new_value", "").strip(), request.POST.get("new_field", "")
     return {(field, raw): request.POST.get("new_meaning", "")} if raw else {}
@@ -110,7 +139,7 @@ def _sentence(tables: list[FieldTable]) -> str:
     empty = [table.field.label for table in tables if not table.rows]
     if empty:
         return f"No {' and no '.join(empty)} value is known yet. Next: declare those that your platform uses."
-    return f"All {sum(len(table.rows) for table in tables)} values have a meaning."
+    return f"All {sum(not row.is_new for table in tables for row in table.rows)} values have a meaning."
 
 
 # -- History ------------------------------------------------------------------

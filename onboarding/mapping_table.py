@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from urllib.parse import quote, unquote
 
 from entities.models import StatusField, StatusMapping
 from entities.status_values import ENTITY_OF, Key, ValueUse, canonical_values, uses_of
 from onboarding.mapping_guesses import guess
-from onboarding.mappings import Wish
+from onboarding.mappings import State, Wish
 from track360.models import Partner
 
 NO_MEANING, REMOVE = "", "-"
@@ -25,11 +26,11 @@ class ValueRow:
     canonical_value: str | None
     guessed: str | None
     chosen: str
+    error: str = ""
 
     @property
     def name(self) -> str:
-        """The name of its control in the form."""
-        return f"to:{self.field}:{self.raw_value}"
+        return control_name((self.field, self.raw_value))
 
     @property
     def is_guess(self) -> bool:
@@ -38,6 +39,11 @@ class ValueRow:
     @property
     def may_be_removed(self) -> bool:
         return self.declared and self.use is None
+
+    @property
+    def is_new(self) -> bool:
+        """Typed in a form that was not saved."""
+        return not self.declared and self.use is None
 
 
 @dataclass(frozen=True)
@@ -49,7 +55,7 @@ class FieldTable:
 
     @property
     def unmapped(self) -> int:
-        return sum(row.canonical_value is None for row in self.rows)
+        return sum(row.canonical_value is None and not row.is_new for row in self.rows)
 
     @property
     def title(self) -> str:
@@ -61,9 +67,11 @@ class FieldTable:
         return f"Of {self.entity}" + (f". {self.unmapped} without a meaning" if self.unmapped else "")
 
 
-def field_tables(partner: Partner, *, typed: Mapping[Key, str] | None = None) -> list[FieldTable]:
-    """The three fields. `typed` is what a person chose in a form that was not saved."""
-    typed = typed or {}
+def field_tables(
+    partner: Partner, *, typed: Mapping[Key, str] | None = None, errors: Mapping[Key, str] | None = None
+) -> list[FieldTable]:
+    """The three fields. `typed` is what a person chose in a form that was not saved, `errors` what is wrong with it."""
+    typed, errors = typed or {}, errors or {}
     uses = uses_of(partner)
     allowed = canonical_values()
     mapped = dict(
@@ -71,20 +79,30 @@ def field_tables(partner: Partner, *, typed: Mapping[Key, str] | None = None) ->
     )
     tables = []
     for field in StatusField:
-        keys = {key for key in (*uses, *mapped) if key[0] == field}
-        rows = [_row(key, uses.get(key), mapped, allowed[field], typed.get(key)) for key in keys]
+        keys = {key for key in (*uses, *mapped, *typed) if key[0] == field}
+        rows = [_row(key, uses, mapped, allowed[field], typed.get(key), errors.get(key, "")) for key in keys]
         rows.sort(key=lambda row: (row.canonical_value is not None, -(row.use.count if row.use else 0), row.raw_value))
         tables.append(FieldTable(field, ENTITY_OF[field], allowed[field], rows))
     return tables
 
 
 def _row(
-    key: Key, use: ValueUse | None, mapped: dict[Key, str | None], allowed: tuple[str, ...], typed: str | None
+    key: Key,
+    uses: Mapping[Key, ValueUse],
+    mapped: Mapping[Key, str | None],
+    allowed: tuple[str, ...],
+    typed: str | None,
+    error: str,
 ) -> ValueRow:
     standing = mapped.get(key)
     guessed = guess(*key, allowed) if standing is None else None
     chosen = typed if typed is not None else standing or guessed or NO_MEANING
-    return ValueRow(*key, use, key in mapped, standing, guessed, chosen)
+    return ValueRow(*key, uses.get(key), key in mapped, standing, guessed, chosen, error)
+
+
+def control_name(key: Key) -> str:
+    """The name of a value's control in the form. Browsers alter line ends in names; percent signs they leave alone."""
+    return f"to:{key[0]}:{quote(key[1], safe=' ')}"
 
 
 def typed_values(data: Mapping[str, str]) -> dict[Key, str]:
@@ -94,22 +112,27 @@ def typed_values(data: Mapping[str, str]) -> dict[Key, str]:
         mark, _, rest = name.partition(":")
         field, _, raw_value = rest.partition(":")
         if mark == "to" and raw_value:
-            typed[field, raw_value] = chosen
+            typed[field, unquote(raw_value, errors="replace")] = chosen
     return typed
 
 
-def wishes_of(tables: list[FieldTable], typed: Mapping[Key, str]) -> list[Wish]:
-    """What the form asks to change of what stands; values that the tables do not have are new ones."""
-    rows = {(row.field, row.raw_value): row for table in tables for row in table.rows}
-    wishes = []
-    for key, chosen in typed.items():
-        row = rows.get(key)
-        standing = row.canonical_value if row else None
-        if chosen == REMOVE:
-            wishes.append(Wish(*key, remove=True))
-        elif (chosen or None) != standing or row is None:
-            wishes.append(Wish(*key, canonical_value=chosen or None))
-    return wishes
+def touched(typed: Mapping[Key, str], *, made_from: Mapping[Key, State], seen: Collection[Key]) -> dict[Key, str]:
+    """Of what the selects say, what was chosen anew: the others repeat what stood when the page was made.
+
+    `made_from` is what stood then: by now somebody else may have changed it.
+    """
+    return {
+        key: chosen
+        for key, chosen in typed.items()
+        if chosen != (made_from[key][1] or NO_MEANING if key in made_from else NO_MEANING if key in seen else None)
+    }
+
+
+def wishes_of(typed: Mapping[Key, str]) -> list[Wish]:
+    return [
+        Wish(*key, remove=True) if chosen == REMOVE else Wish(*key, canonical_value=chosen or None)
+        for key, chosen in typed.items()
+    ]
 
 
 @dataclass(frozen=True)
@@ -123,11 +146,15 @@ class Consequence:
 
 
 def consequences(tables: list[FieldTable], wishes: list[Wish]) -> list[Consequence]:
+    """What each wish would do; those that stand already are left out."""
     rows = {(row.field, row.raw_value): (row, table) for table in tables for row in table.rows}
     found = []
     for wish in wishes:
         row, table = rows.get(wish.key, (None, None))
         before = row.canonical_value if row else None
+        is_declared = bool(row and row.declared)
+        if is_declared != wish.remove and (wish.remove or before == wish.canonical_value):
+            continue  # it stands so by now
         after = "removed" if wish.remove else wish.canonical_value or "no meaning"
         records = ""
         if row and row.use and table and (row.use.count or not row.use.is_exact):

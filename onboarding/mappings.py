@@ -8,7 +8,6 @@ from __future__ import annotations
 import uuid
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
@@ -23,6 +22,7 @@ from track360.models import Partner
 MAX_VALUE_LENGTH = 500  # as long as any text of a record
 MAX_DECLARED = 1000  # of one field
 NO_CHANGE_YET = uuid.UUID(int=0)  # what a page is made from while nothing has been saved
+State = tuple[bool, str | None]  # declared, canonical value
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,8 @@ class Conflict(ValidationError):
     def __init__(self, lines: list[MappingChangeLine]) -> None:
         self.lines = lines
         names = ", ".join(f"“{line.raw_value[:64]}”" for line in lines[:3]) + (" and others" if len(lines) > 3 else "")
-        who = str(Actor(user=lines[0].change.by, client_id=lines[0].change.client_id))
+        people = {str(Actor(user=line.change.by, client_id=line.change.client_id)): None for line in lines}
+        who = " and ".join(list(people)[:3])
         super().__init__(
             f"{who} changed {names} in the meantime. Nothing was saved: look at what stands now, and save again.",
             code="changed_meanwhile",
@@ -63,7 +64,7 @@ def save_mappings(
     each wish that cannot be, its `params` being `{"field": …, "value": …}`.
     """
     _lock(partner)
-    _check(wishes)
+    check_wishes(wishes)
     wished = {wish.key: wish for wish in wishes}
     if base is not None:
         _refuse_conflicts(partner, wished, base)
@@ -132,28 +133,41 @@ def newest_change(partner: Partner) -> uuid.UUID:
     return newest or NO_CHANGE_YET
 
 
+def check_wishes(wishes: Collection[Wish]) -> None:
+    """Raises ValidationError with one error for each wish that cannot be, its `params` naming field and value."""
+    allowed = canonical_values()
+    errors, wanted = [], dict[Key, State]()
+    for wish in wishes:
+        reason = _reason(wish, allowed)
+        if wanted.setdefault(wish.key, _wanted(wish)) != _wanted(wish):
+            reason = "value", f"“{wish.raw_value[:64]}” stands here twice, with two meanings."
+        if reason:
+            code, sentence = reason
+            params = {"field": wish.field, "value": wish.raw_value}
+            errors.append(ValidationError(sentence.replace("%", "%%"), code=code, params=params))
+    if errors:
+        raise ValidationError(errors)
+
+
+def standing_at(partner: Partner, base: uuid.UUID) -> dict[Key, State]:
+    """What stood when `base` was the newest change: what stands, without the changes made since.
+
+    Raises ValidationError where `base` is no change of this mapping.
+    """
+    standing = _standing(partner)
+    for line in reversed(_lines_after(partner, base)):
+        standing[line.field, line.raw_value] = (line.before_declared, line.before_value)
+    return {key: state for key, state in standing.items() if state[0]}
+
+
 # -- Within one transaction ---------------------------------------------------
 
-State = tuple[bool, str | None]  # declared, canonical value
 _NOTHING: State = (False, None)
 
 
 def _lock(partner: Partner) -> None:
     """One save after the other; records are written meanwhile."""
     Partner.objects.select_for_update(no_key=True).get(pk=partner.pk)
-
-
-def _check(wishes: Collection[Wish]) -> None:
-    allowed = canonical_values()
-    errors = []
-    for wish in wishes:
-        reason = _reason(wish, allowed)
-        if reason:
-            errors.append(
-                ValidationError(reason[1], code=reason[0], params={"field": wish.field, "value": wish.raw_value})
-            )
-    if errors:
-        raise ValidationError(errors)
 
 
 def _reason(wish: Wish, allowed: dict[str, tuple[str, ...]]) -> tuple[str, str] | None:
@@ -173,18 +187,22 @@ def _standing(partner: Partner) -> dict[Key, State]:
     return {(name, raw): (True, canonical) for name, raw, canonical in rows}
 
 
-def _refuse_conflicts(partner: Partner, wished: dict[Key, Wish], base: uuid.UUID) -> None:
+def _lines_after(partner: Partner, base: uuid.UUID) -> list[MappingChangeLine]:
+    """The lines of the changes made after `base`, in their order. Raises ValidationError for what is no base."""
     later = MappingChangeLine.objects.filter(change__partner=partner).select_related("change__by")
     if base != NO_CHANGE_YET:
         seen = MappingChange.objects.filter(partner=partner, pk=base).first()
         if seen is None:
             raise ValidationError("The base is no change of this mapping. Read the mapping again.", code="base")
         later = later.filter(change__at__gt=seen.at)
-    newest: dict[Key, MappingChangeLine] = {}
-    for line in later.order_by("change__at"):
-        if wished.get((line.field, line.raw_value)) is not None:
-            newest[line.field, line.raw_value] = line
-    disagreeing = [line for key, line in newest.items() if _after(line) != _wanted(wished[key])]
+    return list(later.order_by("change__at"))
+
+
+def _refuse_conflicts(partner: Partner, wished: dict[Key, Wish], base: uuid.UUID) -> None:
+    newest = {(line.field, line.raw_value): line for line in _lines_after(partner, base)}
+    disagreeing = [
+        newest[key] for key, wish in wished.items() if key in newest and _after(newest[key]) != _wanted(wish)
+    ]
     if disagreeing:
         raise Conflict(disagreeing)
 
@@ -220,14 +238,27 @@ def _write(
     )
     for line in lines:
         line.change = change
-        key: dict[str, Any] = {"partner": partner, "field": line.field, "raw_value": line.raw_value}
-        if line.after_declared:
-            StatusMapping.objects.update_or_create(
-                **key, defaults={"canonical_value": line.after_value, "updated_at": now}
-            )
-        else:
-            StatusMapping.objects.filter(**key).delete()
     MappingChangeLine.objects.bulk_create(lines)
+    StatusMapping.objects.bulk_create(
+        [
+            StatusMapping(
+                partner=partner,
+                field=line.field,
+                raw_value=line.raw_value,
+                canonical_value=line.after_value,
+                updated_at=now,
+            )
+            for line in lines
+            if line.after_declared
+        ],
+        update_conflicts=True,
+        unique_fields=["partner", "field", "raw_value"],
+        update_fields=["canonical_value", "updated_at"],
+    )
+    for field in StatusField.values:
+        gone = [line.raw_value for line in lines if line.field == field and not line.after_declared]
+        if gone:
+            StatusMapping.objects.filter(partner=partner, field=field, raw_value__in=gone).delete()
     audit.record(
         "mapping.undone" if undoes else "mapping.changed",
         actor=actor,

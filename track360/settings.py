@@ -191,6 +191,7 @@ TOKEN_FAILURE_LIMIT = 30  # failed token requests a minute for one client id fro
 # -- API ----------------------------------------------------------------------
 
 DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * 1024 * 1024
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 5_000  # the mapping page has one for each value, up to 1,400 a status field
 # Which steps stand between a partner and production credentials: asked by name, since it stands above who asks.
 PRODUCTION_GATE = "onboarding.checklist.open_steps_before_production"
 API_TOKEN_LIMIT = 1000  # requests in any 60 s for one access token

@@ -52,6 +52,8 @@ def test_one_that_cannot_be_names_its_place_and_nothing_is_saved(caller: Caller)
         {"mappings": []},
         {"mappings": [wish("a\x00", None)]},
         {"mappings": [wish("a", None, "currency")]},
+        {"mappings": [wish("a", "%(x)s %")]},
+        {"mappings": [wish("a", "approved"), wish("a", "pending")]},
         [],
     ]
     for body in bodies:

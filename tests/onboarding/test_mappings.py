@@ -19,6 +19,7 @@ from onboarding.mappings import (
     add_canonical_value,
     newest_change,
     save_mappings,
+    standing_at,
     undo_change,
 )
 from tests.factories import PartnerFactory, StatusMappingFactory, UserFactory
@@ -100,6 +101,23 @@ def test_two_who_change_different_values_or_agree_do_not_meet(partner: Partner, 
 
     assert save_mappings(partner, [Wish(KYC, "4", "pending")], actor=actor, base=NO_CHANGE_YET)
     assert save_mappings(partner, [Wish(KYC, "3", "approved")], actor=actor, base=NO_CHANGE_YET) is None
+
+
+def test_one_value_with_two_meanings_in_one_save_is_refused(partner: Partner, actor: Actor) -> None:
+    with pytest.raises(ValidationError, match="“100%” stands here twice"):
+        save_mappings(partner, [Wish(KYC, "100%", "approved"), Wish(KYC, "100%", "pending")], actor=actor)
+    assert save_mappings(partner, [Wish(KYC, "3", "approved")] * 2, actor=actor).lines.count() == 1
+
+
+def test_what_stood_when_a_page_was_made_is_known_afterwards(partner: Partner, actor: Actor) -> None:
+    StatusMappingFactory(partner=partner, raw_value="1", canonical_value="pending")
+    save_mappings(partner, [Wish(KYC, "2", "approved")], actor=actor)
+    base, stood = newest_change(partner), standing(partner)
+    save_mappings(partner, [Wish(KYC, "1", remove=True), Wish(KYC, "2", "expired"), Wish(KYC, "3")], actor=actor)
+    save_mappings(partner, [Wish(KYC, "1", "rejected")], actor=actor)
+
+    assert {key: value for key, (_, value) in standing_at(partner, base).items()} == stood
+    assert {key: value for key, (_, value) in standing_at(partner, newest_change(partner)).items()} == standing(partner)
 
 
 def test_another_partners_change_is_no_base(partner: Partner, actor: Actor) -> None:

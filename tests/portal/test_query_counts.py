@@ -14,6 +14,7 @@ from django.utils import timezone
 from entities.models import Entity, RecordChange
 from entities.pipeline import ingest
 from integrations.models import WebhookEndpoint
+from onboarding.mappings import Wish, save_mappings
 from onboarding.models import Sample
 from onboarding.notifications import tell
 from onboarding.sample_checks import check_sample
@@ -50,6 +51,9 @@ COUNTS = {
     "transactions/{transaction}/": 10,
     "activity/{activity}/": 9,
     "quarantine/": 7,
+    "mappings/": 11,
+    "mappings/history/": 7,
+    "affiliates/": 11,
     "samples/": 7,
     "samples/{sample}/": 9,
     "quarantine/{quarantined}/": 7,
@@ -73,6 +77,7 @@ def fill(sandbox: Environment, number: int) -> None:
         SampleFactory(environment=sandbox, invalid=1)
         ApiRequestFactory(environment=sandbox, status=422)
         SeenStatusFactory(environment=sandbox, raw_value=f"value {turn} of {number}")
+        save_mappings(sandbox.partner, [Wish("status", f"value {turn} of {number}", "approved")], actor=Actor())
         for lasting in (True, False):
             what = f"{turn} of {number}"
             tell(sandbox.partner, kind="secret.expires", subject=what, title=what, text=what, lasting=lasting)
