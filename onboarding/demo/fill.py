@@ -11,6 +11,7 @@ from integrations.clients import NewSecret
 from onboarding.demo import people
 from onboarding.demo.load import load
 from onboarding.demo.story import Scale, Story
+from onboarding.demo.walk import walk
 from track360 import audit
 from track360.models import AuditEvent, Partner
 
@@ -23,13 +24,15 @@ def fill_once(*, scale: Scale, now: dt.datetime, stream: TextIO) -> NewSecret:
     """The demo client with a new secret, in a sandbox that holds the demo's records. Two calls at once take turns."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s, 0)", [DEMO_LOCK])
-    partner = people.make_partner()
+    partners = people.make_partners()
+    partner = partners[people.SLUG]
     new = people.client_with_new_secret(partner.environments.get(kind="sandbox"))
     if not _filled(partner):
         until = now.replace(microsecond=0)
         people.teach(partner, until=until.date())
         story = Story(until, scale=scale)
         load(story, new, progress=Bar(story.records, stream))
+        walk(partners, now=now)
         audit.record("demo.filled", actor=None, environment=new.client.environment)
     return new
 

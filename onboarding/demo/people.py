@@ -13,9 +13,12 @@ from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
 
 from entities.generator import AFFILIATES
-from entities.models import Affiliate, FxRate, StatusField, StatusMapping
+from entities.models import FxRate, StatusField
 from integrations.clients import NewSecret, create_client, revoke_secret, rotate_secret
 from integrations.models import Client
+from onboarding.affiliates import Entry, add_affiliates
+from onboarding.mappings import Wish, save_mappings
+from track360.audit import Actor
 from track360.models import Environment, Membership, Partner, User
 from track360.partners import create_partner
 
@@ -30,6 +33,7 @@ CLIENT_NAME = "Demo platform"
 OWNER = ("owner@aurora-casino.example", "Ingrid Solberg")
 TEAM = ("team@track360.example", "Tomas Lindqvist")
 COLLEAGUES = (
+    (*OWNER, Membership.Role.OWNER),
     ("dev@aurora-casino.example", "Rafael Costa", Membership.Role.DEVELOPER),
     ("platform@aurora-casino.example", "Aino Virtanen", Membership.Role.DEVELOPER),
     ("finance@aurora-casino.example", "Clara Koch", Membership.Role.VIEWER),
@@ -52,36 +56,31 @@ class SignIn:
     password: str
 
 
-def make_partner() -> Partner:
-    """`aurora-casino` with its mappings, affiliates and colleagues, three partners beside it, and rates of our own."""
+def make_partners() -> dict[str, Partner]:
+    """`aurora-casino` with its people, and three partners beside it, by slug."""
     found = {partner.slug: partner for partner in Partner.objects.filter(slug__in=PARTNERS)}
     for slug, name in PARTNERS.items():
         if slug not in found:
             found[slug] = create_partner(name=name, slug=slug)
-    partner = found[SLUG]
     for email, name, role in COLLEAGUES:
-        user = User.objects.filter(email=email).first() or User.objects.create_user(email, None, name=name)
-        Membership.objects.get_or_create(user=user, partner=partner, defaults={"role": role})
-    return partner
+        Membership.objects.get_or_create(user=_person(email, name), partner=found[SLUG], defaults={"role": role})
+    return found
+
+
+def _person(email: str, name: str, **flags: bool) -> User:
+    return User.objects.filter(email=email).first() or User.objects.create_user(email, None, name=name, **flags)
+
+
+def team_member() -> User:
+    return _person(*TEAM, is_staff=True, is_superuser=True)
 
 
 def teach(partner: Partner, *, until: dt.date) -> None:
     """What the integrations team has entered for the partner before its first record comes."""
-    StatusMapping.objects.bulk_create(
-        (
-            StatusMapping(partner=partner, field=field, raw_value=raw, canonical_value=canonical)
-            for field, values in MAPPINGS.items()
-            for raw, canonical in values.items()
-        ),
-        ignore_conflicts=True,
-    )
-    Affiliate.objects.bulk_create(
-        (
-            Affiliate(partner=partner, affiliate_id=affiliate, name=f"Affiliate {affiliate[4:]}")
-            for affiliate in AFFILIATES
-        ),
-        ignore_conflicts=True,
-    )
+    actor = Actor(user=team_member())
+    wishes = [Wish(field, raw, canonical) for field, values in MAPPINGS.items() for raw, canonical in values.items()]
+    save_mappings(partner, wishes, actor=actor)
+    add_affiliates(partner, [Entry(affiliate, f"Affiliate {affiliate[4:]}") for affiliate in AFFILIATES], actor=actor)
     # The newest rates of the bank may be weeks away; for one currency the team has entered its own.
     FxRate.objects.bulk_create(
         (

@@ -21,6 +21,7 @@ from integrations.clients import digest_of
 from integrations.models import ApiRequest, Client, ClientSecret
 from onboarding.demo.fill import fill_once
 from onboarding.demo.story import Scale
+from onboarding.models import Delivery, Sample, Scope, StepState
 from tests.payloads import sample as guide_sample
 from track360.models import Environment, Membership, Partner, User
 
@@ -176,7 +177,17 @@ def test_other_partners_stand_beside_it_and_hold_nothing(filled: Environment) ->
     assert others.count() == 3
     assert not Batch.objects.exclude(environment=filled).exists()
     roles = sorted(Membership.objects.filter(partner=filled.partner).values_list("role", flat=True))
-    assert roles == ["developer", "developer", "viewer"]
+    assert roles == ["developer", "developer", "owner", "viewer"]
+
+
+def test_the_walk_is_half_way_and_the_others_stand_elsewhere(filled: Environment) -> None:
+    green = StepState.objects.filter(state="met").values_list("partner__slug", "number")
+    assert {number for slug, number in green if slug == "aurora-casino"} == {1, 2, 5}
+    assert {slug for slug, _ in green} == {"aurora-casino"}
+    assert Scope.objects.filter(partner__slug="cobalt-poker", partner_accepted_at=None).exists()
+    invalid = Sample.objects.order_by("created_at").values_list("entity", "invalid")
+    assert list(invalid) == [("customers", 0), ("transactions", 3), ("transactions", 0), ("activity", 2)]
+    assert not Delivery.objects.exclude(next_try_at=None).exists()
 
 
 def test_sample_files_and_the_guides_samples_find_their_place(filled: Environment) -> None:
@@ -192,7 +203,9 @@ def test_sample_files_and_the_guides_samples_find_their_place(filled: Environmen
 
 @pytest.mark.django_db
 def test_it_is_refused_where_debug_is_off() -> None:
+    before = User.objects.count(), Partner.objects.count()
+
     with pytest.raises(CommandError, match="--force"):
         call_command("demo", stdout=StringIO())
 
-    assert not User.objects.filter(is_staff=True).exists()
+    assert (User.objects.count(), Partner.objects.count()) == before
