@@ -20,10 +20,11 @@ from django.db.models.functions import Lower
 from django.utils import timezone
 
 from entities.models import Entity
+from onboarding.checks import page_of
 from onboarding.models import Notification, Onboarding, Pattern, RehearsalWindow, Scope, SignOff, StepNote, StepOverride
 from onboarding.models.checklist import Side
 from onboarding.notifications import tell
-from onboarding.steps import BY_NUMBER, page_of
+from onboarding.steps import BY_NUMBER
 from track360 import audit
 from track360.audit import Actor
 from track360.models import Membership, Partner, User

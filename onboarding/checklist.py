@@ -18,11 +18,12 @@ from django.utils import timezone
 from entities.batch_selectors import Traffic, environments_with_last_batch, traffic_by_environment
 from integrations.models import ClientSecret
 from onboarding.agreements import OVERRIDABLE, lock_walk
+from onboarding.checks import Check, page_of
 from onboarding.evidence import Facts, gather
 from onboarding.models import Notification, Onboarding, RehearsalWindow, StepChange, StepOverride, StepState
 from onboarding.models.checklist import Side
 from onboarding.notifications import tell
-from onboarding.steps import BY_NUMBER, PHASES, STEPS, Check, Phase, Step, page_of, rehearsal_is_earned
+from onboarding.steps import BY_NUMBER, PHASES, STEPS, Phase, Step, rehearsal_is_earned
 from track360.models import Partner
 
 State = StepState.State
@@ -58,11 +59,15 @@ SELECT partner.id
 
 
 def steps_for(partner: Partner) -> list[StepState]:
-    """The eight steps in order, judged anew where something changed since they were judged last."""
+    """The eight steps in order, judged anew where something changed since they were judged last.
+
+    With the partner's walk, as `state.partner.onboarding`.
+    """
     now = timezone.now()
     if changed_partners(now=now, rested_before=now, partner=partner):
         compute(partner, now=now)
-    return list(StepState.objects.filter(partner=partner).order_by("number"))
+    steps = StepState.objects.filter(partner=partner).select_related("partner__onboarding")
+    return list(steps.order_by("number"))
 
 
 def open_steps_before_production(partner: Partner) -> list[int]:

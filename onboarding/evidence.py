@@ -57,9 +57,13 @@ class Facts:
 
     @property
     def patterns(self) -> Mapping[str, str]:
-        """Entity in scope -> pattern: as agreed last, else as proposed, else all of them pushed."""
+        """Entity in scope -> pattern: as agreed last, else as proposed, else all of them pushed.
+
+        In the order of `Entity`, which the database does not keep.
+        """
         scope = self.agreed or self.proposed
-        return scope.patterns if scope else {entity.value: Pattern.PUSH.value for entity in Entity}
+        patterns = scope.patterns if scope else {entity.value: Pattern.PUSH.value for entity in Entity}
+        return {entity.value: patterns[entity.value] for entity in Entity if entity.value in patterns}
 
 
 def gather(partner: Partner, *, now: dt.datetime) -> Facts:

@@ -3,38 +3,17 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any
-
-from django.urls import NoReverseMatch, reverse
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
 
 from entities.batch_selectors import Window
 from entities.mapping_selectors import Coverage
 from entities.models import Batch, Entity, StatusField
+from onboarding.checks import Check
 from onboarding.evidence import UNKNOWN_COUNTED, Clients, Facts, Rehearsal
 from onboarding.models import Pattern, Sample
 from onboarding.models.checklist import Side
-from track360.models import Partner
-
-
-@dataclass(frozen=True)
-class Check:
-    """One thing that a step asks for. `reason` says why it is not met, and `url_name` with `query` where to mend it.
-
-    `kind` is the environment of that page, `waiting_for` the side that mends it. It is stored as an object of the same
-    members.
-    """
-
-    text: str
-    met: bool
-    reason: str = ""
-    url_name: str = ""
-    query: str = ""
-    kind: str = "sandbox"
-    url_kwargs: Mapping[str, str] = field(default_factory=dict)
-    waiting_for: str = Side.PARTNER.value
-
 
 Checks = Iterator[Check]
 TEAM = Side.TEAM.value
@@ -47,6 +26,8 @@ STATUS_FIELDS = {
 LEAST_RECORDS = 100
 IN_TIME_SHARE = 0.95
 REFUSED_SHARE = 0.01
+PROPOSE = "propose the scope"
+CONNECT = "set up the connection"
 NO_CONNECTIONS = "Connections, through which we fetch, are not available yet."
 
 
@@ -60,6 +41,7 @@ def scope_agreed(facts: Facts) -> Checks:
         scope is not None,
         "Nothing is proposed yet.",
         "checklist-scope",
+        todo=PROPOSE,
     )
     partner_accepted = scope is not None and scope.partner_accepted_at is not None
     team_accepted = scope is not None and scope.team_accepted_at is not None
@@ -69,6 +51,7 @@ def scope_agreed(facts: Facts) -> Checks:
         partner_accepted,
         f"Nobody of the partner has accepted {version} yet." if scope else "There is nothing to accept yet.",
         "checklist-scope",
+        todo="accept the scope",
     )
     yield Check(
         "Accepted by the integrations team",
@@ -76,20 +59,29 @@ def scope_agreed(facts: Facts) -> Checks:
         f"Nobody of the integrations team has accepted {version} yet." if scope else "There is nothing to accept yet.",
         "checklist-scope",
         waiting_for=TEAM if scope else Side.PARTNER.value,
+        todo="accept the scope",
     )
 
 
 def credentials_in_use(facts: Facts) -> Checks:
     if set(facts.patterns.values()) == {Pattern.PULL.value}:
-        yield Check("A sandbox connection has passed its test", False, NO_CONNECTIONS, waiting_for=TEAM)
+        text = "A sandbox connection has passed its test"
+        yield Check(text, False, NO_CONNECTIONS, waiting_for=TEAM, todo=CONNECT)
         return
     clients = facts.clients.get("sandbox", Clients())
-    yield Check("A sandbox client exists", clients.number > 0, "There are no credentials yet.", "client-new")
+    yield Check(
+        "A sandbox client exists",
+        clients.number > 0,
+        "There are no credentials yet.",
+        "client-new",
+        todo="create sandbox credentials",
+    )
     yield Check(
         "A client has fetched a token",
         clients.token_fetched_at is not None,
         "No token has been fetched with it yet." if clients.number else "That takes a client first.",
         "client-list",
+        todo="fetch a token",
     )
 
 
@@ -108,17 +100,30 @@ def enums_and_affiliates_mapped(facts: Facts) -> Checks:
             "None is declared yet.",
             "mapping-list",
             query,
+            todo=f"declare the {name.label} values",
         )
         yield Check(
-            f"Every {name.label} has a meaning", not coverage.unmapped, _unmapped(coverage), "mapping-list", query
+            f"Every {name.label} has a meaning",
+            not coverage.unmapped,
+            _unmapped(coverage),
+            "mapping-list",
+            query,
+            todo=f"map {coverage.unmapped:,} {name.label} {'value' if coverage.unmapped == 1 else 'values'}",
         )
     if Entity.CUSTOMERS.value in facts.patterns:
-        yield Check("At least one affiliate is registered", facts.affiliates > 0, "None is yet.", "affiliate-list")
+        yield Check(
+            "At least one affiliate is registered",
+            facts.affiliates > 0,
+            "None is yet.",
+            "affiliate-list",
+            todo="register your affiliates",
+        )
         yield Check(
             "Every affiliate seen is registered",
             facts.affiliates > 0 and not facts.unknown_affiliates,
             _unknown(facts),
             "affiliate-list",
+            todo="register the affiliates that were seen",
         )
     elif not fields:
         yield Check("Nothing in scope has a status or an affiliate", True)
@@ -154,9 +159,11 @@ def samples_valid(facts: Facts) -> Checks:
         valid = sample is not None and sample.is_valid
         text = f"The newest sample of {entity} has no errors"
         if sample is None:
-            yield Check(text, False, "No sample has been checked yet.", "sample-new", f"?entity={entity}")
+            reason, todo = "No sample has been checked yet.", f"try a sample of {entity}"
+            yield Check(text, False, reason, "sample-new", f"?entity={entity}", todo=todo)
         else:
-            yield Check(text, valid, _faults(sample), "sample-detail", url_kwargs={"sample_id": str(sample.pk)})
+            which, todo = {"sample_id": str(sample.pk)}, f"mend the sample of {entity}"
+            yield Check(text, valid, _faults(sample), "sample-detail", url_kwargs=which, todo=todo)
 
 
 def _faults(sample: Sample) -> str:
@@ -176,10 +183,12 @@ def first_data(facts: Facts) -> Checks:
         if pattern != Pattern.PULL:
             pushed = ("sandbox", entity, Batch.Door.PUSH.value) in facts.arrived
             reason = f"No {entity} have been taken in by push yet."
-            yield Check(f"Pushed to the sandbox: {entity}", pushed, reason, f"{_singular(entity)}-list")
+            text, todo = f"Pushed to the sandbox: {entity}", f"push {entity} to the sandbox"
+            yield Check(text, pushed, reason, f"{_singular(entity)}-list", todo=todo)
         if pattern != Pattern.PUSH:
             fetched = ("sandbox", entity, Batch.Door.PULL.value) in facts.arrived
-            yield Check(f"Fetched into the sandbox: {entity}", fetched, NO_CONNECTIONS, waiting_for=TEAM)
+            text = f"Fetched into the sandbox: {entity}"
+            yield Check(text, fetched, NO_CONNECTIONS, waiting_for=TEAM, todo=CONNECT)
 
 
 def rehearsed(facts: Facts) -> Checks:
@@ -193,6 +202,7 @@ def rehearsed(facts: Facts) -> Checks:
         if rehearsal
         else "None has been opened yet.",
         "checklist-rehearsal",
+        todo="open a rehearsal window",
     )
     for entity in facts.patterns:
         yield from _rehearsed(entity, rehearsal)
@@ -211,34 +221,41 @@ def _rehearsed(entity: str, rehearsal: Rehearsal | None) -> Checks:
     came = rehearsal.windows.get(entity, Window()) if rehearsal else Window()
     judged = came.accepted + came.refused
     in_time = came.created - came.late
-    url_name = f"{_singular(entity)}-list"
-    yield Check(
-        f"At least {LEAST_RECORDS} {entity}",
+    records = "activity rows" if entity == Entity.ACTIVITY else entity
+    check = partial(Check, url_name=f"{_singular(entity)}-list", group=Entity(entity).label)
+    yield check(
+        f"At least {LEAST_RECORDS} {records}",
         earned or came.accepted >= LEAST_RECORDS,
-        f"{came.accepted:,} of {LEAST_RECORDS} {entity} so far.",
-        url_name,
+        f"{came.accepted:,} of {LEAST_RECORDS} {records} so far.",
+        todo=f"send {LEAST_RECORDS - came.accepted} {'more ' if came.accepted else ''}{records}",
+        figure="" if earned else f"{came.accepted:,} of {LEAST_RECORDS}",
+        share=None if earned else min(1.0, came.accepted / LEAST_RECORDS),
     )
-    yield Check(
-        f"At least one of the {entity} is sent again, with a change",
+    yield check(
+        f"At least one of the {records} is sent again, with a change",
         earned or came.updated > 0,
-        f"None of the {entity} has been updated so far.",
-        url_name,
+        f"None of the {records} has been updated so far.",
+        todo=f"send one of the {records} again, with a change",
+        figure="" if earned else f"{came.updated:,} updated",
     )
-    yield Check(
-        f"At least 95 % of new {entity} within the freshness target",
+    yield check(
+        f"At least 95 % of new {records} within the freshness target",
         earned or (came.created > 0 and in_time >= IN_TIME_SHARE * came.created),
         f"{in_time:,} of {came.created:,} came in time ({_percent(in_time, came.created)})."
         if came.created
-        else f"No new {entity} have come so far.",
-        url_name,
+        else f"No new {records} have come so far.",
+        todo=f"send new {records} within the freshness target",
+        figure=_percent(in_time, came.created) if came.created and not earned else "",
     )
-    yield Check(
-        f"Under 1 % of {entity} refused",
+    yield check(
+        f"Under 1 % of {records} refused",
         earned or (judged > 0 and came.refused < REFUSED_SHARE * judged),
         f"{came.refused:,} of {judged:,} were refused ({_percent(came.refused, judged)})."
         if judged
-        else f"No {entity} have come so far.",
-        "quarantine-list" if came.refused else url_name,
+        else f"No {records} have come so far.",
+        url_name="quarantine-list" if came.refused else f"{_singular(entity)}-list",
+        todo=f"send {records} that are not refused",
+        figure=_percent(came.refused, judged) if judged and not earned else "",
     )
 
 
@@ -256,6 +273,7 @@ def reconciled(facts: Facts) -> Checks:
         False,
         "Control totals are not available yet.",
         waiting_for=TEAM,
+        todo="make control totals available",
     )
 
 
@@ -268,10 +286,16 @@ def live(facts: Facts) -> Checks:
             "checklist-step",
             url_kwargs={"number": "8"},
             waiting_for=side,
+            todo="sign off",
         )
     clients = facts.clients.get("production", Clients())
     yield Check(
-        "A production client exists", clients.number > 0, "There is none yet.", "client-list", kind="production"
+        "A production client exists",
+        clients.number > 0,
+        "There is none yet.",
+        "client-list",
+        kind="production",
+        todo="create production credentials",
     )
     yield Check(
         "The first production record has arrived",
@@ -279,13 +303,15 @@ def live(facts: Facts) -> Checks:
         "No record has arrived in production yet.",
         "overview",
         kind="production",
+        todo="send the first record to production",
     )
 
 
 def _in_scope(facts: Facts) -> Checks:
     """Before anything is proposed all entities count as in scope, and that is said."""
     if facts.proposed is None:
-        yield Check("What is in scope is known", False, "Nothing is proposed yet.", "checklist-scope")
+        text = "What is in scope is known"
+        yield Check(text, False, "Nothing is proposed yet.", "checklist-scope", todo=PROPOSE)
 
 
 def _singular(entity: str) -> str:
@@ -360,19 +386,3 @@ STEPS = (
     Step(8, "live", "Live", PHASES[4], "Signed off by both sides, and the first production record is here.", live),
 )
 BY_NUMBER = {step.number: step for step in STEPS}
-
-
-def page_of(number: int, partner: Partner) -> str:
-    """The page of a step."""
-    return url_of(asdict(Check("", met=False, url_name="checklist-step", url_kwargs={"number": str(number)})), partner)
-
-
-def url_of(check: Mapping[str, Any], partner: Partner) -> str:
-    """The page where a check of `StepState.evidence` is mended; empty where there is none."""
-    if not check["url_name"]:
-        return ""
-    names = {"partner_slug": partner.slug, "environment_kind": check["kind"], **check["url_kwargs"]}
-    try:
-        return reverse(check["url_name"], kwargs=names) + check["query"]
-    except NoReverseMatch:
-        return ""

@@ -6,6 +6,7 @@ from django.urls import URLPattern, URLResolver, include, path
 
 from onboarding import (
     affiliate_pages,
+    checklist_pages,
     desk_pages,
     docs,
     explorer,
@@ -51,6 +52,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("staff/partners/<slug:slug>/suspend/", desk_pages.partner_suspend, name="partner-suspend"),
     path("staff/partners/<slug:slug>/lift/", desk_pages.partner_lift, name="partner-lift"),
     path(f"{PORTAL}/", views.overview, name="overview"),
+    path(f"{PORTAL}/onboarding/", include(checklist_pages)),
     path(f"{PORTAL}/mappings/", include(MAPPINGS)),
     path(f"{PORTAL}/affiliates/", include(AFFILIATES)),
     path(f"{PORTAL}/samples/", include(SAMPLES)),

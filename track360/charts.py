@@ -190,3 +190,91 @@ def _time_labels(hours: Sequence[datetime]) -> list[str]:
     span = timedelta(hours=len(hours))
     pattern = "%H:%M" if span <= timedelta(hours=48) else "%d %b"
     return [(hours[0] + span * part / 4).strftime(pattern) for part in range(5)]
+
+
+@dataclass(frozen=True)
+class PhaseDays:
+    """A phase of a walk in days since its start; `actual_from` is None while it has not begun."""
+
+    name: str
+    planned_from: float
+    planned_days: float
+    actual_from: float | None
+    actual_days: float
+    is_over: bool
+
+    @property
+    def days_over(self) -> float:
+        return max(0.0, round(self.actual_days - self.planned_days, 1)) if self.actual_from is not None else 0.0
+
+    @property
+    def words(self) -> str:
+        plan = f"{self.name}: planned {self.planned_days:g} d"
+        if self.actual_from is None:
+            return f"{plan}, not begun"
+        over = f", {self.days_over:g} d over plan" if self.days_over else ""
+        return f"{plan}, {'took' if self.is_over else 'so far'} {self.actual_days:g} d{over}"
+
+
+@dataclass(frozen=True)
+class PhaseBar:
+    """Geometry of one phase: each span is x and width, the late one what goes beyond the plan's length."""
+
+    y: float
+    planned: tuple[float, float]
+    actual: tuple[float, float] | None
+    late: tuple[float, float] | None
+    title: str
+
+
+@dataclass(frozen=True)
+class PhaseChart:
+    title: str
+    description: str
+    row: float  # height of one phase
+    bars: list[PhaseBar]
+    grid: list[float]
+    x_labels: list[str]
+    phases: Sequence[PhaseDays]
+
+
+PLAN_WIDTH = 100.0
+# A span of minutes must be seen, in parts of the width.
+LEAST_SPAN = 0.8
+
+
+def days_by_phase(phases: Sequence[PhaseDays], *, title: str) -> PhaseChart:
+    """One row a phase, from the top down: the plan above, what it took under it, and red where that is longer."""
+    ends = [phase.planned_from + phase.planned_days for phase in phases]
+    ends += [phase.actual_from + phase.actual_days for phase in phases if phase.actual_from is not None]
+    top = nice_ceiling(max(ends, default=0))
+    scale = PLAN_WIDTH / top
+    row = HEIGHT / max(len(phases), 1)
+    bars = []
+    for index, phase in enumerate(phases):
+        actual = late = None
+        if phase.actual_from is not None:
+            within = min(phase.actual_days, phase.planned_days)
+            actual = round(phase.actual_from * scale, 2), round(max(within * scale, LEAST_SPAN), 2)
+        if phase.actual_from is not None and phase.days_over:
+            begin = phase.actual_from + phase.planned_days
+            late = round(begin * scale, 2), round(max(phase.days_over * scale, LEAST_SPAN), 2)
+        planned = round(phase.planned_from * scale, 2), round(phase.planned_days * scale, 2)
+        bars.append(PhaseBar(round(index * row, 2), planned, actual, late, phase.words))
+    return PhaseChart(
+        title=title,
+        description=_describe_phases(phases),
+        row=row,
+        bars=bars,
+        grid=[PLAN_WIDTH * part / 4 for part in range(5)],
+        x_labels=[f"{top * part / 4:g}" for part in range(5)],
+        phases=phases,
+    )
+
+
+def _describe_phases(phases: Sequence[PhaseDays]) -> str:
+    over = [phase for phase in phases if phase.days_over]
+    begun = [phase for phase in phases if phase.actual_from is not None]
+    if not over:
+        return "Within plan." if begun else "Not begun."
+    return "Over plan: " + ", ".join(f"{phase.name} by {phase.days_over:g} d" for phase in over) + "."

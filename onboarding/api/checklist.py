@@ -25,9 +25,10 @@ from integrations.api.views import PAGING, paging
 from integrations.selectors import page_by_id
 from onboarding import agreements, checklist
 from onboarding.checklist import PhaseProgress
+from onboarding.checks import page_of, url_of
 from onboarding.models import Pattern, RehearsalWindow, Scope, StepNote, StepOverride, StepState
 from onboarding.models.checklist import Side
-from onboarding.steps import BY_NUMBER, page_of, url_of
+from onboarding.steps import BY_NUMBER
 from track360.models import Environment, Partner
 from track360.problems import Problem
 

@@ -11,8 +11,8 @@ from django.utils import timezone
 
 from entities.models import StatusMapping
 from onboarding import agreements, checklist
+from onboarding.checks import url_of
 from onboarding.models import Notification, Onboarding, RehearsalWindow, Sample, StepChange, StepState
-from onboarding.steps import url_of
 from onboarding.tasks import compute_checklists
 from tests.factories import (
     AffiliateFactory,

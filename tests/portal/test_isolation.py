@@ -47,6 +47,7 @@ def rows(sandbox: Environment) -> dict[str, object]:
         "customers/<int:number>": CustomerFactory(environment=sandbox, customer_id="secret-customer").pk,
         "transactions/<int:number>": TransactionFactory(environment=sandbox).pk,
         "activity/<int:number>": ActivityFactory(environment=sandbox).pk,
+        "onboarding/<int:number>": 3,
         "quarantine/<int:number>": QuarantinedRecordFactory(environment=sandbox).pk,
         "<uuid:request_id>": ApiRequestFactory(environment=sandbox).pk,
         "<slug:client_id>": client.client_id,
