@@ -13,7 +13,6 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.db.models import QuerySet
 from django.utils import timezone
 
 from onboarding.models import ColumnMapping, Sample
@@ -23,9 +22,6 @@ from onboarding.sample_reading import Text, Unreadable, chunks, csv_rows, look
 from track360 import audit, exact_json
 from track360.audit import Actor
 from track360.models import Environment, Partner
-
-KEPT_FOR = dt.timedelta(days=90)
-
 
 # -- Making one ---------------------------------------------------------------
 
@@ -227,27 +223,10 @@ def _origin_of_mend(sample: Sample) -> str:
     return Sample.Origin.LESSON if sample.origin == Sample.Origin.LESSON else Sample.Origin.MENDED
 
 
-# -- What is waiting, what is old ---------------------------------------------
+# -- What is waiting ----------------------------------------------------------
 
 
 def waiting_samples(*, since: dt.datetime) -> list[uuid.UUID]:
     """Ids of samples made before `since` of which something is left to check."""
     samples = Sample.objects.filter(state__in=OPEN, created_at__lt=since).exclude(WITHOUT_COLUMNS)
     return list(samples.order_by("created_at").values_list("pk", flat=True)[:1000])
-
-
-def old_samples(now: dt.datetime) -> QuerySet[Sample]:
-    """Those kept for 90 days, but for the newest valid one of each entity of an environment: step 4 stands on it."""
-    old = Sample.objects.filter(created_at__lt=now - KEPT_FOR)
-    valid = Sample.objects.filter(state=Sample.State.DONE, invalid=0, total__gt=0)
-    newest = valid.exclude(origin=Sample.Origin.LESSON).order_by("environment", "entity", "-created_at")
-    return old.exclude(pk__in=newest.distinct("environment", "entity").values("pk"))
-
-
-def delete_old_samples(now: dt.datetime) -> int:
-    """How many samples went."""
-    deleted = 0
-    while pks := list(old_samples(now).values_list("pk", flat=True)[:100]):
-        Sample.objects.filter(pk__in=pks).defer("body").delete()
-        deleted += len(pks)
-    return deleted

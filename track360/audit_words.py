@@ -42,6 +42,7 @@ PHRASES = {
     "sample.columns_set": "set the columns of the sample {}",
     "sample.created": "tried a sample of {}",
     "sample.mended": "mended a sample of {}",
+    "sample.switched": "checked the sample {} as another entity",
     "sandbox.reset": "had the sandbox emptied",
     "sandbox.reset_requested": "asked for the sandbox to be emptied",
     "scope.accepted": "accepted the scope",

@@ -343,7 +343,7 @@ def test_a_sample_of_the_wrong_entity_is_switched_in_its_own_row(sandbox: Enviro
     assert newest_samples(sandbox).keys() == {"transactions"}
 
 
-# -- Lessons, retention -------------------------------------------------------
+# -- Lessons ------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("entity", list(Entity))
@@ -352,17 +352,3 @@ def test_each_lesson_has_five_different_faults_of_one_record_each(sandbox: Envir
     lesson = tried(sandbox, lesson_payload(entity), entity=entity, origin="lesson")
     assert (lesson.total, lesson.invalid, lesson.error_count) == (6, 5, 5)
     assert len({group["code"] for group in lesson.groups}) == 5
-
-
-def test_old_samples_go_but_not_the_newest_valid_one_of_an_entity(sandbox: Environment):
-    now = timezone.now()
-    old, older = now - dt.timedelta(days=91), now - dt.timedelta(days=120)
-    kept = SampleFactory(environment=sandbox, created_at=old)
-    kept_too = SampleFactory(environment=sandbox, created_at=older, entity="activity")
-    young = SampleFactory(environment=sandbox, created_at=now, invalid=1)
-    for created_at, invalid, origin in ((older, 0, "paste"), (old, 1, "paste"), (old, 0, "lesson")):
-        sample = SampleFactory(environment=sandbox, created_at=created_at, invalid=invalid, origin=origin)
-        SampleChunk.objects.create(sample=sample, number=0, first=0, records=[], errors=[], warnings=[])
-    assert samples.delete_old_samples(now) == 3
-    assert set(Sample.objects.all()) == {kept, kept_too, young}
-    assert not SampleChunk.objects.exists()
