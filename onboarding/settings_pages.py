@@ -6,7 +6,7 @@ import uuid
 from typing import Any
 
 from django.contrib import messages
-from django.core.exceptions import ValidationError
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.core.files.storage import default_storage
 from django.db import transaction
 from django.http import FileResponse, Http404, HttpResponse
@@ -143,6 +143,8 @@ def export(request: PortalRequest) -> HttpResponse:
 @portal_view(roles=OWNERS)
 @require_safe
 def export_download(request: PortalRequest, export_id: uuid.UUID) -> Any:
+    if request.viewing_as:
+        raise PermissionDenied("An export holds personal data. Stop viewing as somebody else first.")
     found = get_object_or_404(available_exports(request.partner), pk=export_id)
     try:
         file = default_storage.open(found.path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import csv
 import datetime as dt
 import io
@@ -9,6 +10,7 @@ import json
 import re
 
 import pytest
+from django.conf import settings
 from django.db import DatabaseError, connection, transaction
 from django.test import Client
 from django.utils import timezone
@@ -258,6 +260,20 @@ def test_every_phrase_reads_after_a_name():
         assert "{" not in words, action
     assert phrase("client.created", "") == "created the client –"
     assert phrase("no.such", "") == "no.such"
+
+
+def test_every_action_that_the_product_writes_has_a_phrase():
+    """`audit.record("noun.verb", …)` wherever it stands, and the same through helpers that take the action first."""
+    written = set()
+    for app in ("track360", "entities", "integrations", "onboarding"):
+        for file in (settings.BASE_DIR / app).rglob("*.py"):
+            calls = [node for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Call)]
+            for call in calls:
+                if call.args and ast.unparse(call.func) in {"audit.record", "_audit", "_record", "record"}:
+                    written |= {node.value for node in ast.walk(call.args[0]) if isinstance(node, ast.Constant)}
+    written = {action for action in written if isinstance(action, str) and re.fullmatch(r"[a-z_]+\.[a-z_]+", action)}
+    assert len(written) > 30
+    assert written - PHRASES.keys() == set()
 
 
 # -- The table ----------------------------------------------------------------

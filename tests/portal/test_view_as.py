@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+import uuid
 
 import pytest
 from django.test import Client
 from django.utils import timezone
 
-from tests.factories import CustomerFactory, MembershipFactory, PartnerFactory, UserFactory
+from tests.factories import CustomerFactory, MembershipFactory, PartnerFactory, StaffFactory
 from tests.portal.conftest import SignIn
 from track360 import viewing
 from track360.models import AuditEvent, Environment, Partner
@@ -49,10 +50,10 @@ def test_each_environment_and_partner_is_a_visit_of_its_own(staff: Client, partn
 
 
 def test_a_visit_counts_once_in_several_sessions_of_a_person(partner: Partner, sign_in: SignIn):
-    person = UserFactory(is_staff=True)
+    person = StaffFactory()
     for client in (sign_in(person), sign_in(person)):
         client.get(HOME)
-    sign_in(UserFactory(is_staff=True)).get(HOME)
+    sign_in(StaffFactory()).get(HOME)
     assert len(looks()) == 2
 
 
@@ -148,6 +149,13 @@ def test_a_viewed_role_opens_what_that_role_may(staff: Client, partner: Partner)
     assert staff.get(f"{HOME}audit/").status_code == 403
     view_as(staff, "owner")
     assert staff.get(f"{HOME}credentials/new/").status_code == 200
+
+
+def test_an_export_is_not_downloaded_with_other_eyes(staff: Client, partner: Partner):
+    page = f"{HOME}settings/export/{uuid.uuid4()}/"
+    assert staff.get(page).status_code == 404
+    view_as(staff, "owner")
+    assert staff.get(page).status_code == 403
 
 
 def test_whoever_leaves_the_team_views_nothing_any_more(staff: Client, partner: Partner):
