@@ -72,6 +72,15 @@ TEAM_DOES = May(NOBODY, {STAFF})
 # Pages under /p/<partner>/<environment>/, by name.
 PORTAL = {
     "overview": READ,
+    # The walk
+    "checklist": READ,
+    "checklist-step": READ,
+    "checklist-note": DO,
+    "checklist-override": TEAM_DOES,
+    "checklist-scope": May(EVERY, OWNERS),
+    "checklist-scope-accept": OWNERS_DO,
+    "checklist-rehearsal": READ_AND_CHANGE,
+    "checklist-sign-off": OWNERS_DO,
     # Records
     "customer-list": READ,
     "customer-detail": READ,
