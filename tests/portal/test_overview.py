@@ -82,18 +82,6 @@ def test_values_without_a_meaning_come_before_refusals(developer: Client, sandbo
     assert "kyc_status_id=half+%26+half" in html
 
 
-def test_staff_are_led_to_the_form_that_maps_a_value(staff: Client, sandbox: Environment):
-    client = ClientFactory(environment=sandbox)
-    ClientSecretFactory(client=client, last_used_at=timezone.now())
-    RecordCounterFactory(environment=sandbox, count=5)
-    SeenStatusFactory(environment=sandbox, raw_value="half")
-    html = overview(staff)
-    address = re.search(r'href="(/admin/entities/statusmapping/add/[^"]*)"', html).group(1).replace("&amp;", "&")
-    form = staff.get(address)
-    assert form.status_code == 200
-    assert "half" in form.content.decode()
-
-
 def test_a_mapped_value_is_no_question_and_a_declared_one_still_is(developer: Client, sandbox: Environment):
     StatusMappingFactory(partner=sandbox.partner, raw_value="yes", canonical_value="approved")
     StatusMappingFactory(partner=sandbox.partner, raw_value="maybe", canonical_value=None)
