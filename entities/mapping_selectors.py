@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -109,23 +110,44 @@ def unknown_affiliates(
         return [row[0] for row in cursor.fetchall()]
 
 
-def customers_of_affiliates(environments: Iterable[Environment], affiliate_ids: Iterable[str]) -> dict[str, int]:
-    """Affiliate id -> how many customers name it, over the environments; counted up to 10,000 in each."""
+@dataclass(frozen=True, slots=True)
+class UnknownAffiliate:
+    """An id that customers name and the partner has not registered. `customers`: up to 10,000 of each environment."""
+
+    affiliate_id: str
+    customers: int
+    first_seen_at: dt.datetime | None  # None: its last customer has just gone
+
+
+# Both parts go along the index `customer_by_affiliate`.
+CUSTOMERS_OF_SQL = """
+SELECT wanted.id, sum(counted.count), min(first.received_at)
+  FROM unnest(%s::text[]) AS wanted (id)
+ CROSS JOIN unnest(%s::bigint[]) AS environment (id)
+ CROSS JOIN LATERAL (
+        SELECT count(*) FROM (
+            SELECT FROM entities_customer
+             WHERE environment_id = environment.id AND affiliate_id = wanted.id LIMIT 10000) few) counted
+  LEFT JOIN LATERAL (
+        SELECT received_at FROM entities_customer
+         WHERE environment_id = environment.id AND affiliate_id = wanted.id ORDER BY id LIMIT 1) first ON true
+ GROUP BY wanted.id ORDER BY 2 DESC, 1
+"""
+
+
+def unknown_affiliates_of(partner: Partner, *, limit: int, probes: int) -> list[UnknownAffiliate]:
+    """Of both environments, those with the most customers first; see `unknown_affiliates` for `probes`."""
+    environments = list(partner.environments.all())
+    found = {
+        affiliate
+        for environment in environments
+        for affiliate in unknown_affiliates(environment, limit=limit, probes=probes, while_none=True)
+    }
+    if not found:
+        return []
     with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            SELECT wanted.id, sum(counted.count)
-              FROM unnest(%s::text[]) AS wanted (id)
-             CROSS JOIN unnest(%s::bigint[]) AS environment (id)
-             CROSS JOIN LATERAL (
-                    SELECT count(*) FROM (
-                        SELECT FROM entities_customer
-                         WHERE environment_id = environment.id AND affiliate_id = wanted.id LIMIT 10000) few) counted
-             GROUP BY wanted.id
-            """,
-            [list(affiliate_ids), [environment.pk for environment in environments]],
-        )
-        return {affiliate: int(count) for affiliate, count in cursor.fetchall()}
+        cursor.execute(CUSTOMERS_OF_SQL, [list(found), [environment.pk for environment in environments]])
+        return [UnknownAffiliate(name, int(count), first) for name, count, first in cursor.fetchall()][:limit]
 
 
 def _mapped(*, partner: int | OuterRef) -> QuerySet[StatusMapping]:

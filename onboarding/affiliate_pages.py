@@ -12,16 +12,19 @@ from django.shortcuts import redirect
 from django.views.decorators.http import require_POST
 
 from entities.addresses import page_addresses, portal_url
-from entities.mapping_selectors import customers_of_affiliates, unknown_affiliates
+from entities.mapping_selectors import unknown_affiliates_of
 from entities.models import Affiliate
 from entities.paging import Page, Position, keyset_page
 from onboarding import affiliates
 from onboarding.affiliates import Added, Entry
+from onboarding.sample_reading import Unreadable, decoded
 from track360.access import MANAGERS, audit_actor, portal_view
 from track360.htmx import PortalRequest, render_page
 from track360.models import Partner
 
 UNKNOWN_SHOWN = 50
+LOOKED_AT = 10_000  # ids of each environment, in their order: each costs a look into an index
+MENDED_UP_TO = 200_000  # bytes
 
 
 @portal_view()
@@ -29,26 +32,41 @@ def affiliate_list(request: PortalRequest) -> HttpResponse:
     if request.method == "POST" and request.role not in MANAGERS:
         raise PermissionDenied("Viewers read the list; an owner or a developer changes it.")
     errors: list[str] = []
-    typed = ""
+    typed = request.POST.get("list", "")
     if request.method == "POST":
         try:
             return _register(request)
         except ValidationError as refusal:
-            errors, typed = refusal.messages, request.POST.get("list", "")
+            errors, typed = refusal.messages, typed or _text_of(request)
     return _show(request, errors=errors, typed=typed)
 
 
 def _register(request: PortalRequest) -> HttpResponse:
     """The file where there is one, else the list as typed. Raises ValidationError."""
     file: Any = request.FILES.get("file")
+    text = request.POST.get("list", "")
+    if file and text.strip():
+        raise ValidationError("You pasted a list and chose a file. Send one of them, then the other.")
     if file and file.size > affiliates.MAX_LIST_BYTES:
         raise ValidationError("The file has over 10 MB. Send it in parts.")
-    entries, notices = affiliates.read_list(file.read() if file else request.POST.get("list", ""))
+    entries, notices = affiliates.read_list(file.read() if file else text)
     added = affiliates.add_affiliates(request.partner, entries, actor=audit_actor(request))
     for notice in notices:
         messages.info(request, notice)
     messages.success(request, _words(added))
     return redirect(portal_url(request, "affiliate-list"))
+
+
+def _text_of(request: PortalRequest) -> str:
+    """A refused file's text, to be mended at once, where it is one and small enough for a form."""
+    file: Any = request.FILES.get("file")
+    if not file or file.size > MENDED_UP_TO:
+        return ""
+    file.seek(0)
+    try:
+        return decoded(file.read())[0]
+    except Unreadable:
+        return ""
 
 
 def _words(added: Added) -> str:
@@ -63,12 +81,12 @@ def _words(added: Added) -> str:
 def _show(request: PortalRequest, *, errors: list[str], typed: str) -> HttpResponse:
     search = request.GET.get("q", "").replace("\x00", "").strip()[:200]
     page = _newest(request.partner, search, before=request.GET.get("before", ""), after=request.GET.get("after", ""))
-    unknown = unknown_of(request.partner, limit=UNKNOWN_SHOWN + 1)
+    unknown = unknown_affiliates_of(request.partner, limit=UNKNOWN_SHOWN + 1, probes=LOOKED_AT)
     registered = Affiliate.objects.filter(partner=request.partner).count()
     context = {
         "state": _sentence(registered, len(unknown)),
         "affiliates": page.rows,
-        "unknown": list(unknown.items())[:UNKNOWN_SHOWN],
+        "unknown": unknown[:UNKNOWN_SHOWN],
         "more_unknown": len(unknown) > UNKNOWN_SHOWN,
         "registered": registered,
         "search": search,
@@ -80,18 +98,6 @@ def _show(request: PortalRequest, *, errors: list[str], typed: str) -> HttpRespo
         **page_addresses(request, page),
     }
     return render_page(request, "onboarding/affiliate_list.html", context, fragment="affiliates")
-
-
-def unknown_of(partner: Partner, *, limit: int) -> dict[str, int]:
-    """Ids that customers of either environment name and the list does not -> by how many customers, most first."""
-    environments = list(partner.environments.all())
-    found = {
-        affiliate: 0
-        for environment in environments
-        for affiliate in unknown_affiliates(environment, limit=limit, while_none=True)
-    }
-    counted = customers_of_affiliates(environments, found) if found else {}
-    return dict(sorted(counted.items(), key=lambda pair: (-pair[1], pair[0]))[:limit])
 
 
 def _newest(partner: Partner, search: str, *, before: str, after: str) -> Page[Affiliate]:
@@ -115,6 +121,8 @@ def _sentence(registered: int, unknown: int) -> str:
         return f"{seen[0].upper()}{seen[1:]} {ids} not registered. Next: register them, or mend what you send."
     if not registered:
         return "No affiliate is registered yet. Next: register those who bring you players."
+    if registered >= LOOKED_AT:  # else each one that was looked at is one of those registered
+        return f"{registered:,} registered; of the first {LOOKED_AT:,} that came, every one is known."
     return f"{registered:,} registered; every one that came is known."
 
 
@@ -122,11 +130,10 @@ def _sentence(registered: int, unknown: int) -> str:
 @require_POST
 def affiliate_add(request: PortalRequest) -> HttpResponse:
     """Register ids that came unknown, as they are."""
-    entries = [Entry(affiliate_id) for affiliate_id in request.POST.getlist("affiliate_id")[:UNKNOWN_SHOWN]]
+    entries = [Entry(affiliate_id) for affiliate_id in request.POST.getlist("affiliate_id")]
     try:
-        messages.success(
-            request, _words(affiliates.add_affiliates(request.partner, entries, actor=audit_actor(request)))
-        )
+        added = affiliates.add_affiliates(request.partner, entries, actor=audit_actor(request))
+        messages.success(request, _words(added) if entries else "Nothing was marked: nothing was registered.")
     except ValidationError as refusal:
         messages.error(request, " ".join(refusal.messages))
     return redirect(portal_url(request, "affiliate-list"))

@@ -11,7 +11,8 @@ from django.shortcuts import render
 from django.urls import reverse
 
 from entities.findings import ERROR_CODES, WARNING_CODES
-from entities.models import CANONICAL_VALUES, Entity
+from entities.models import Entity
+from entities.status_values import canonical_values
 from integrations.api.pages import EXPLANATIONS
 from integrations.models import Client
 from onboarding import docs_fields
@@ -149,7 +150,7 @@ def page_context(slug: str) -> dict[str, Any]:
             "fields": docs_fields.fields(slug),
             "natural_key": docs_fields.KEYS[slug],
             "sample": samples[slug],
-            "canonical": [(field.value, values) for field, values in _canonical_values(slug)],
+            "canonical": _canonical_values(slug),
         }
     if slug == "errors":
         context |= {
@@ -176,6 +177,6 @@ def automation_operations() -> list[tuple[str, list[tuple[str, str, str]]]]:
     return sorted(groups.items())
 
 
-def _canonical_values(entity: str) -> list[tuple[Any, tuple[str, ...]]]:
+def _canonical_values(entity: str) -> list[tuple[str, tuple[str, ...]]]:
     names = docs_fields.NOTES[entity]
-    return [(field, values) for field, values in CANONICAL_VALUES.items() if field in names]
+    return [(field, values) for field, values in canonical_values().items() if field in names]

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import uuid
 from typing import Any
+from urllib.parse import quote
 
+from entities.models import Affiliate
+from onboarding.mappings import Wish, save_mappings
 from tests.contract.conftest import API, Caller
+from tests.factories import AffiliateFactory, PartnerFactory
 from tests.payloads import sample
+from track360.audit import Actor
 from track360.models import AuditEvent
 
 MAPPINGS, AFFILIATES = "/api/v1/mappings", "/api/v1/affiliates"
@@ -84,7 +89,7 @@ def test_affiliates_are_registered_listed_and_removed(caller: Caller) -> None:
     answer = caller.post(
         AFFILIATES, [{"affiliate_id": "a/1", "name": "Odds"}, {"affiliate_id": "a2"}, {"affiliate_id": "a2"}]
     )
-    assert answer.json()["data"] == {"new": 2, "renamed": 0, "known": 0}
+    assert answer.json()["data"] == {"new": 2, "renamed": 0, "known": 0, "removed": 0}
     assert caller.post(AFFILIATES, [{"affiliate_id": "a2", "name": "Two"}]).json()["data"]["renamed"] == 1
 
     found = caller.get(AFFILIATES, params={"per_page": 1}).json()
@@ -96,8 +101,47 @@ def test_affiliates_are_registered_listed_and_removed(caller: Caller) -> None:
 
 
 def test_affiliates_that_came_unknown_are_listed(filled: Caller) -> None:
-    unknown = filled.get(f"{AFFILIATES}/unknown").json()["data"]
-    assert unknown == [{"affiliate_id": sample("customers")["affiliate_id"], "customers": 1}]
+    (unknown,) = filled.get(f"{AFFILIATES}/unknown").json()["data"]
+    received_at = filled.get(f"{API}/customers").json()["data"][0]["received_at"]
+    assert unknown == {
+        "affiliate_id": sample("customers")["affiliate_id"],
+        "customers": 1,
+        "first_seen_at": received_at,
+    }
+
+
+def test_the_list_is_replaced_as_a_whole(caller: Caller) -> None:
+    caller.post(AFFILIATES, [{"affiliate_id": "a1", "name": "One"}, {"affiliate_id": "a2", "name": "Two"}])
+
+    refused = caller.put(AFFILIATES, [{"affiliate_id": "a3"}, {"affiliate_id": " "}])
+    answer = caller.put(AFFILIATES, [{"affiliate_id": "a2"}, {"affiliate_id": "a3"}])
+
+    assert refused.status_code == 422
+    assert answer.json()["data"] == {"new": 1, "renamed": 1, "known": 0, "removed": 1}
+    found = caller.get(AFFILIATES).json()["data"]
+    assert [(row["affiliate_id"], row["name"]) for row in found] == [("a2", ""), ("a3", "")]
+    assert AuditEvent.objects.get(action="affiliates.replaced").detail["removed"] == 1
+
+
+def test_an_affiliate_of_any_name_is_taken_off(caller: Caller) -> None:
+    for odd in ("unknown", "a b", "é/ü?#", "a%2Fb", "ab"):
+        caller.post(AFFILIATES, [{"affiliate_id": odd}])
+        address = f"{AFFILIATES}/{quote(odd, safe='')}"
+        assert caller.http.delete(f"{AFFILIATES}/a%00b").status_code in {400, 404}
+        assert [caller.http.delete(address).status_code for _ in range(2)] == [204, 404], odd
+
+
+def test_another_partners_changes_and_affiliates_are_not_there(caller: Caller) -> None:
+    theirs = PartnerFactory()
+    AffiliateFactory(partner=theirs, affiliate_id="theirs")
+    change = save_mappings(theirs, [Wish(KYC, "3", "approved")], actor=Actor())
+
+    assert caller.post(f"{MAPPINGS}/changes/{change.pk}/undo", {}).status_code == 404
+    assert caller.http.delete(f"{AFFILIATES}/theirs").status_code == 404
+    assert caller.http.delete(MAPPINGS, params={"field": KYC, "value": "3"}).status_code == 404
+    assert [caller.get(page).json()["data"] for page in (MAPPINGS, f"{MAPPINGS}/changes", AFFILIATES)] == [[], [], []]
+    assert caller.put(AFFILIATES, [{"affiliate_id": "ours"}]).status_code == 200
+    assert Affiliate.objects.filter(partner=theirs).count() == 1
 
 
 def test_bad_affiliates_name_their_place(caller: Caller) -> None:

@@ -6,9 +6,11 @@ import re
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
-from entities.models import Affiliate
+from entities.models import Affiliate, Customer
 from entities.pipeline import ingest
 from tests.factories import AffiliateFactory, PartnerFactory
 from tests.payloads import sample
@@ -73,7 +75,12 @@ def test_latin_1_is_read_and_said(developer: Client, partner: Partner) -> None:
         (b"aff_1\n" + b"x" * 501, "Line 2: the id has over 500 characters"),
         (b"aff_1," + b"x" * 201, "Line 1: the name has over 200 characters"),
         (b"aff_1\naff\x00_2\n", "Line 2: ids and names hold printable characters"),
-        (b'"aff_1\n', "quotes of the list do not close"),
+        (b'aff_0\n"aff_1\n', "Line 2: the quotes do not close"),
+        (b"aff_1,Best Odds\naff_2,Best, Ltd\n", "Line 2: it has more columns than the first line"),
+        (b"id;name\naff_1;Best;Ltd\n", "Line 2: it has more columns than the first line"),
+        (b"id,name\naff_1,Best\nID,Name\n", "Line 3: the header stands here again"),
+        (b"affiliate_id,name,affiliate_id\na,b,c\n", "Two columns are called affiliate_id"),
+        (b'[{"affiliate_id": "aff_1"}]', "This is JSON"),
         (b"aff_1\n" * 100_001, "at most 100,000"),
     ],
     ids=lambda value: value[:24] if isinstance(value, str) else "",
@@ -87,9 +94,45 @@ def test_a_list_that_is_wrong_says_where_and_registers_nothing(
     assert registered(partner) == {}
 
 
-def test_what_was_typed_stays_when_it_is_refused(developer: Client) -> None:
+def test_what_was_typed_stays_when_it_is_refused(developer: Client, partner: Partner) -> None:
     text = text_of(developer.post(LIST, {"list": "aff_1\n,nobody"}))
     assert "aff_1 ,nobody</textarea>" in text
+    assert "aff_2 ,nobody</textarea>" in text_of(upload(developer, b"aff_2\n,nobody"))
+
+    both = {"list": "aff_1", "file": SimpleUploadedFile("list.csv", b"aff_2")}
+    text = text_of(developer.post(LIST, both))
+    assert "You pasted a list and chose a file" in text
+    assert ">aff_1</textarea>" in text
+    assert registered(partner) == {}
+
+
+def test_the_column_that_names_the_affiliate_goes_before_one_that_is_called_id(
+    developer: Client, partner: Partner
+) -> None:
+    upload(developer, b"id,affiliate_id,name\n1,aff_1,Best\n2,aff_2,\n")
+    assert registered(partner) == {"aff_1": "Best", "aff_2": ""}
+
+
+def test_a_list_as_long_as_may_be_is_registered_and_named_in_few_statements(
+    developer: Client, partner: Partner
+) -> None:
+    for name, sentence in (("", "100,000 registered"), (",Odds", "100,000 renamed")):
+        payload = "".join(f"aff_{number}{name}\n" for number in range(100_000)).encode()
+        with CaptureQueriesContext(connection) as captured:
+            answer = developer.post(LIST, {"file": SimpleUploadedFile("list.csv", payload)})
+        assert answer.status_code == 302
+        assert len(captured) < 50
+        assert sentence in text_of(developer.get(LIST))
+
+
+def test_what_was_not_looked_at_is_not_called_known(
+    developer: Client, partner: Partner, sandbox: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("onboarding.affiliate_pages.LOOKED_AT", 2)
+    for number in range(3):
+        ingest(sandbox, "customers", sample("customers", customer_id=f"c{number}", affiliate_id=f"aff_{number}"))
+        AffiliateFactory(partner=partner, affiliate_id=f"aff_{number}")
+    assert "of the first 2 that came, every one is known" in text_of(developer.get(LIST))
 
 
 def test_ids_that_came_unknown_are_shown_most_frequent_first_and_registered_at_once(
@@ -100,6 +143,9 @@ def test_ids_that_came_unknown_are_shown_most_frequent_first_and_registered_at_o
     text = text_of(developer.get(LIST))
     assert "2 ids that came are not registered" in text
     assert text.index(">often<") < text.index(">once<")
+    first = Customer.objects.get(customer_id="c0").received_at
+    assert f'datetime="{first:%Y-%m-%dT%H:%M:%S}' in text
+    assert "Nothing was marked" in text_of(developer.post(f"{LIST}add/", follow=True))
 
     developer.post(f"{LIST}add/", {"affiliate_id": ["often", "once"]})
 
