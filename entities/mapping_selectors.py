@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from django.db import connection
-from django.db.models import Count, Exists, OuterRef, QuerySet
 
-from entities.models import SeenStatus, StatusMapping
 from track360.models import Environment, Partner
 
 # A walk along the index `customer_by_affiliate`, one probe for each distinct id, so that its cost does not depend on
@@ -31,26 +28,6 @@ SELECT affiliate_id FROM walk
                     WHERE known.partner_id = %(partner)s AND known.affiliate_id = walk.affiliate_id)
  LIMIT %(limit)s
 """
-
-
-def unmapped_statuses(environment: Environment, *, limit: int) -> QuerySet[SeenStatus]:
-    """Status values that have arrived and have no canonical one yet, the oldest first."""
-    return (
-        SeenStatus.objects.filter(environment=environment)
-        .filter(~Exists(_mapped(partner=environment.partner_id)))
-        .order_by("first_seen_at", "id")[:limit]
-    )
-
-
-def unmapped_counts(partners: Iterable[Partner]) -> dict[int, int]:
-    """Environment id -> how many status values have no canonical one, for the environments of `partners`."""
-    return dict(
-        SeenStatus.objects.filter(environment__partner__in=list(partners))
-        .filter(~Exists(_mapped(partner=OuterRef("environment__partner_id"))))
-        .values("environment_id")
-        .annotate(values_seen=Count("id"))
-        .values_list("environment_id", "values_seen")
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,12 +125,3 @@ def unknown_affiliates_of(partner: Partner, *, limit: int, probes: int) -> list[
     with connection.cursor() as cursor:
         cursor.execute(CUSTOMERS_OF_SQL, [list(found), [environment.pk for environment in environments]])
         return [UnknownAffiliate(name, int(count), first) for name, count, first in cursor.fetchall()][:limit]
-
-
-def _mapped(*, partner: int | OuterRef) -> QuerySet[StatusMapping]:
-    return StatusMapping.objects.filter(
-        partner_id=partner,
-        field=OuterRef("field"),
-        raw_value=OuterRef("raw_value"),
-        canonical_value__isnull=False,
-    )

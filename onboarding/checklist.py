@@ -64,10 +64,13 @@ def steps_for(partner: Partner) -> list[StepState]:
     With the partner's walk, as `state.partner.onboarding`.
     """
     now = timezone.now()
-    if changed_partners(now=now, rested_before=now, partner=partner):
+    steps = StepState.objects.filter(partner=partner).select_related("partner__onboarding").order_by("number")
+    found = list(steps)
+    # A closed partner's steps no longer change, but may never have been judged.
+    if not found or changed_partners(now=now, rested_before=now, partner=partner):
         compute(partner, now=now)
-    steps = StepState.objects.filter(partner=partner).select_related("partner__onboarding")
-    return list(steps.order_by("number"))
+        found = list(steps.all())
+    return found
 
 
 def open_steps_before_production(partner: Partner) -> list[int]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from entities.addresses import portal_url
+from onboarding.agreements import OVERRIDABLE
 from onboarding.checklist import PhaseProgress, next_step, planned
 from onboarding.checks import Check, url_of
 from onboarding.models import StepOverride, StepState
@@ -43,19 +44,19 @@ WHY = {
 # What the page of a check is called on a button.
 ACTIONS = {
     "checklist-scope": "Open the scope",
-    "checklist-rehearsal": "To the rehearsal",
-    "checklist-step": "To the sign-off",
+    "checklist-rehearsal": "Go to the rehearsal",
+    "checklist-step": "Go to the sign-off",
     "client-new": "Create credentials",
-    "client-list": "Credentials",
-    "mapping-list": "Mappings",
-    "affiliate-list": "Affiliates",
+    "client-list": "Open credentials",
+    "mapping-list": "Map values",
+    "affiliate-list": "Open affiliates",
     "sample-new": "Try a sample",
     "sample-detail": "See the faults",
-    "customer-list": "Customers",
-    "transaction-list": "Transactions",
-    "activity-list": "Activity",
-    "quarantine-list": "Quarantine",
-    "overview": "Production overview",
+    "customer-list": "See customers",
+    "transaction-list": "See transactions",
+    "activity-list": "See activity",
+    "quarantine-list": "See why",
+    "overview": "Open production",
 }
 NOT_FOR_VIEWERS = frozenset({"client-new", "sample-new"})
 
@@ -160,6 +161,11 @@ class Walk:
     @property
     def rows(self) -> list[StepRow]:
         return [row for phase in self.phases for row in phase.steps]
+
+    @property
+    def missing(self) -> list[int]:
+        """The numbers of the steps that stand before production and are open."""
+        return [row.step.number for row in self.rows if row.step.number in OVERRIDABLE and not row.done]
 
     @property
     def chart(self) -> PhaseChart:
@@ -286,10 +292,6 @@ def action_of(row: StepRow) -> tuple[str, str]:
     """Where the first check that is not met is mended, or the step's own page: address and words."""
     check = row.first_unmet
     return (check.url, check.action) if check and check.url else (row.url, f"Open step {row.step.number}")
-
-
-def missing_before_production(steps: Iterable[StepState]) -> list[int]:
-    return [state.number for state in steps if state.number < len(STEPS) and state.state == State.OPEN]
 
 
 def fingerprint(steps: Iterable[StepState], *more: Any) -> str:

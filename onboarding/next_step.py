@@ -1,25 +1,29 @@
 """The sentence of state on the overview, and the one thing to do next.
 
-A list of questions in the order in which a partner meets them; the first that is not settled is the next step.
+A list of questions, the most urgent first; the first that is not settled is the next step. What the walk asks for is
+the checklist's to say.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from urllib.parse import urlencode
+from dataclasses import dataclass
+
+from django.urls import reverse
 
 from entities.batch_selectors import Traffic
-from entities.models import Entity, SeenStatus, StatusField
-from track360.access import MANAGERS, STAFF_ROLE
+from track360.access import MANAGERS
 from track360.models import Environment, Partner
 
-LISTED = 5  # of each kind of problem
-FILTER_OF_FIELD = {
-    StatusField.KYC_STATUS: ("customer-list", "kyc_status_id"),
-    StatusField.SALES_STATUS: ("customer-list", ""),  # the API has no such filter
-    StatusField.TRANSACTION_STATUS: ("transaction-list", "status"),
-}
+
+@dataclass(frozen=True)
+class NextStep:
+    """`label` is the words of the button to `url`; no label, no button."""
+
+    kind: str
+    sentence: str
+    label: str = ""
+    url: str = ""
 
 
 @dataclass(frozen=True)
@@ -28,24 +32,11 @@ class Facts:
 
     environment: Environment
     role: str
-    client_id: str | None  # of a client that is not revoked
-    token_fetched: bool
-    totals: dict[str, int]  # entity -> records
-    unmapped: list[SeenStatus]  # up to LISTED + 1
+    walk: NextStep | None  # what the checklist says; None once all its steps are done
+    missing: list[int]  # the steps before production that are open
+    has_client: bool  # one that is not revoked
     day: Traffic  # the last 24 hours
     last_refused_request: str | None  # id of the newest refused request of these hours
-
-
-@dataclass(frozen=True)
-class NextStep:
-    """`label` is the button to the page `url_name`, with `extra` path parts and `query`; no label, no button."""
-
-    kind: str
-    sentence: str
-    label: str = ""
-    url_name: str = ""
-    extra: dict[str, str] = field(default_factory=dict)
-    query: str = ""
 
 
 def next_step(facts: Facts) -> NextStep:
@@ -58,71 +49,38 @@ def _open_questions(facts: Facts) -> Iterator[NextStep]:
             "suspended",
             "Suspended: every call gets 401. What was sent stays readable here. The integrations team lifts it.",
         )
-    if facts.client_id is None:
-        yield _without_client(facts)
-    if not facts.token_fetched:
-        yield NextStep(
-            "token",
-            "Credentials exist; no token has been fetched with them yet. Next: fetch one with the call below.",
-        )
-    if not facts.totals[Entity.CUSTOMERS]:
-        yield NextStep(
-            "customers",
-            "A token was fetched; no customer has arrived yet. Next: send the first one with the calls below.",
-        )
-    if facts.unmapped:
-        yield _unmapped(facts)
+    if facts.environment.kind == Environment.Kind.PRODUCTION and not facts.has_client:
+        yield _production_without_client(facts)
+    if facts.walk is not None:
+        yield facts.walk
     if facts.day.refused or facts.last_refused_request:
         yield _refusals(facts)
     yield _all_well(facts)
 
 
-def _without_client(facts: Facts) -> NextStep:
-    if facts.environment.kind == "production":
-        return NextStep(
-            "no_client",
-            "Production is not open yet: it has no credentials. Next: finish the sandbox.",
-            "Go to the sandbox",
-            "overview",
-            {"environment_kind": "sandbox"},
-        )
+def _url(facts: Facts, name: str, *more: str) -> str:
+    return reverse(name, args=[facts.environment.partner.slug, facts.environment.kind, *more])
+
+
+def _production_without_client(facts: Facts) -> NextStep:
+    if facts.missing:
+        which, them = _in_words(facts.missing)
+        sentence = f"Production is not open yet: {which} missing. Next: finish {them} in the sandbox."
+        return NextStep("not_open", sentence, "Open the checklist", _url(facts, "checklist"))
+    sentence = "Production is open: it has no credentials yet."
     if facts.role not in MANAGERS:
-        return NextStep(
-            "no_client",
-            "Nothing can be sent yet: there are no credentials. An owner or developer of the team creates them.",
-        )
-    return NextStep(
-        "no_client",
-        "Nothing can be sent yet: there are no credentials. Next: create them.",
-        "Create credentials",
-        "client-new",
-    )
+        return NextStep("no_client", f"{sentence} An owner or developer of the team creates them.")
+    return NextStep("no_client", f"{sentence} Next: create them.", "Create credentials", _url(facts, "client-new"))
 
 
-def _unmapped(facts: Facts) -> NextStep:
-    """The partner tells what a value stands for; the integrations team writes it down."""
-    unmapped = facts.unmapped
-    count = f"More than {LISTED}" if len(unmapped) > LISTED else str(len(unmapped))
-    first = unmapped[0]
-    state = f"{count} status {'value has' if len(unmapped) == 1 else 'values have'} no meaning yet."
-    value = f"“{first.raw_value}” in {first.field}"
-    if facts.role == STAFF_ROLE:
-        mapping = {"partner": facts.environment.partner_id, "field": first.field, "raw_value": first.raw_value}
-        return NextStep(
-            "unmapped",
-            f"{state} Next: map {value}.",
-            "Map it",
-            "admin:entities_statusmapping_add",
-            query="?" + urlencode(mapping),
-        )
-    url_name, filter_name = FILTER_OF_FIELD[StatusField(first.field)]
-    return NextStep(
-        "unmapped",
-        f"{state} Next: tell the integrations team what {value} stands for.",
-        "See the records",
-        url_name,
-        query="?" + urlencode({filter_name: first.raw_value}) if filter_name else "",
-    )
+def _in_words(numbers: list[int]) -> tuple[str, str]:
+    """[3] -> `step 3 is`, `it`; [1, 2, 3] -> `steps 1 to 3 are`, `them`; [3, 5] -> `steps 3 and 5 are`, `them`."""
+    first, last = numbers[0], numbers[-1]
+    if len(numbers) == 1:
+        return f"step {first} is", "it"
+    if len(numbers) > 2 and last - first == len(numbers) - 1:
+        return f"steps {first} to {last} are", "them"
+    return f"steps {', '.join(str(number) for number in numbers[:-1])} and {last} are", "them"
 
 
 def _refusals(facts: Facts) -> NextStep:
@@ -133,16 +91,10 @@ def _refusals(facts: Facts) -> NextStep:
         else "Calls were refused in the last 24 hours."
     )
     if facts.last_refused_request:
-        return NextStep(
-            "refusals",
-            f"{sentence} Next: look at the newest one.",
-            "Look at it",
-            "request-detail",
-            {"request_id": facts.last_refused_request},
-        )
-    return NextStep(
-        "refusals", f"{sentence} Next: look at why, in the quarantine.", "Open the quarantine", "quarantine-list"
-    )
+        url = _url(facts, "request-detail", facts.last_refused_request)
+        return NextStep("refusals", f"{sentence} Next: look at the newest one.", "Look at it", url)
+    url = _url(facts, "quarantine-list")
+    return NextStep("refusals", f"{sentence} Next: look at why, in the quarantine.", "Open the quarantine", url)
 
 
 def _all_well(facts: Facts) -> NextStep:

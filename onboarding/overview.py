@@ -1,4 +1,4 @@
-"""What the overview shows, gathered: figures from counters and batches, problems from logs, and the next step."""
+"""What the overview shows, gathered: figures from counters and batches, problems from logs."""
 
 from __future__ import annotations
 
@@ -9,64 +9,41 @@ from django.conf import settings
 from django.db.models import Max
 
 from entities.batch_selectors import Hour, Traffic, hours_for, totals_for, traffic_over
-from entities.mapping_selectors import unknown_affiliates, unmapped_statuses
-from entities.models import Entity, SeenStatus
+from entities.models import Entity
 from entities.quarantine_selectors import Cause, quarantine_causes
 from entities.snippets import BACKSLASH, push_command
 from integrations.models import ApiRequest, Client
-from onboarding.next_step import LISTED, Facts, NextStep, next_step
-from track360.models import Environment
+from track360.models import Environment, Partner
 
 DAY = 24
+LISTED = 5  # of each kind of problem
 
 
 @dataclass(frozen=True)
 class Overview:
-    step: NextStep
-    command: str  # the curl that does the next step; empty where it is not a call
+    command: str  # the curl that brings the first data; empty once some is here, or where nothing may call
+    has_client: bool
     totals: dict[str, int]
     hours: list[Hour]
     day: Traffic  # the last 24 hours
     refused_requests: list[ApiRequest]
     causes: list[Cause]
-    unmapped: list[SeenStatus]
-    affiliates: list[str]
-
-    @property
-    def has_problems(self) -> bool:
-        return bool(self.refused_requests or self.causes or self.unmapped or self.affiliates)
 
 
-def overview_of(environment: Environment, *, role: str, hours: int, now: dt.datetime) -> Overview:
+def overview_of(environment: Environment, *, hours: int, now: dt.datetime) -> Overview:
     """`hours` is what the picture spans: 24 or more."""
     counted = hours_for(environment, hours=hours, now=now)
-    day = traffic_over(counted[-DAY:])
     totals = totals_for(environment)
     client_id, token_fetched = _client(environment)
-    unmapped = list(unmapped_statuses(environment, limit=LISTED + 1))
-    refused_requests = list(_refused_requests(environment, since=now - dt.timedelta(hours=DAY)))
-    step = next_step(
-        Facts(
-            environment=environment,
-            role=role,
-            client_id=client_id,
-            token_fetched=token_fetched,
-            totals=totals,
-            unmapped=unmapped,
-            day=day,
-            last_refused_request=str(refused_requests[0].id) if refused_requests else None,
-        )
-    )
+    waits = environment.partner.status == Partner.Status.ACTIVE and not totals[Entity.CUSTOMERS]
     return Overview(
-        step=step,
-        command=_command(step, client_id or ""),
+        command=_command(client_id, token_fetched=token_fetched) if client_id and waits else "",
+        has_client=client_id is not None,
         totals=totals,
         hours=counted,
-        day=day,
-        refused_requests=refused_requests,
+        day=traffic_over(counted[-DAY:]),
+        refused_requests=_refused_requests(environment, since=now - dt.timedelta(hours=DAY)),
         causes=quarantine_causes(environment, limit=LISTED),
-        unmapped=unmapped[:LISTED],
-        affiliates=unknown_affiliates(environment, limit=LISTED),
     )
 
 
@@ -84,12 +61,10 @@ def _refused_requests(environment: Environment, *, since: dt.datetime) -> list[A
     return list(refused.defer("detail").order_by("-at", "-id")[:LISTED])
 
 
-def _command(step: NextStep, client_id: str) -> str:
-    if step.kind == "token":
+def _command(client_id: str, *, token_fetched: bool) -> str:
+    if not token_fetched:
         return token_command(client_id)
-    if step.kind == "customers":
-        return f"TOKEN=$({token_command(client_id)} | {TAKE_TOKEN})\n{push_command(Entity.CUSTOMERS)}"
-    return ""
+    return f"TOKEN=$({token_command(client_id)} | {TAKE_TOKEN})\n{push_command(Entity.CUSTOMERS)}"
 
 
 TAKE_TOKEN = """python3 -c 'import json, sys; print(json.load(sys.stdin)["access_token"])'"""

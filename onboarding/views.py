@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from django.http import HttpResponse
-from django.urls import reverse
 from django.utils import timezone
 
 from entities.addresses import portal_url
 from entities.models import Entity
-from onboarding.next_step import NextStep
+from onboarding.checklist import steps_for
+from onboarding.checklist_view import Walk, walk_for
+from onboarding.next_step import Facts, NextStep, next_step
 from onboarding.overview import Overview, overview_of
 from track360.access import portal_view
 from track360.charts import HourCount, bars_per_hour
@@ -31,11 +32,14 @@ SPANS = {"24h": (24, "24 hours"), "7d": (7 * 24, "7 days")}
 def overview(request: PortalRequest) -> HttpResponse:
     span = request.GET.get("span", "")
     hours, words = SPANS.get(span) or SPANS["24h"]
-    shown = overview_of(request.environment, role=request.role, hours=hours, now=timezone.now())
+    now = timezone.now()
+    shown = overview_of(request.environment, hours=hours, now=now)
+    walk = walk_for(request, steps_for(request.partner), now=now)
     counts = [HourCount(hour.start, hour.traffic.records, hour.traffic.refused) for hour in shown.hours]
     context = {
         "overview": shown,
-        "next_url": _next_url(request, shown.step),
+        "step": _next_step(request, shown, walk),
+        "walk": walk if walk.next_row else None,
         "chart": bars_per_hour(counts, title=f"Records per hour, last {words}"),
         "spans": [(label, f"?span={name}", label == words) for name, (_, label) in SPANS.items()],
         "tiles": _tiles(request, shown),
@@ -43,13 +47,20 @@ def overview(request: PortalRequest) -> HttpResponse:
     return render_page(request, "onboarding/overview.html", context, fragment="traffic")
 
 
-def _next_url(request: PortalRequest, step: NextStep) -> str:
-    if not step.url_name:
-        return ""
-    if step.url_name.startswith("admin:"):
-        return reverse(step.url_name) + step.query
-    place = {"partner_slug": request.partner.slug, "environment_kind": request.environment.kind}
-    return reverse(step.url_name, kwargs={**place, **step.extra}) + step.query
+def _next_step(request: PortalRequest, shown: Overview, walk: Walk) -> NextStep:
+    url, label = walk.action
+    refused = shown.refused_requests
+    return next_step(
+        Facts(
+            environment=request.environment,
+            role=request.role,
+            walk=NextStep("walk", walk.sentence, label, url) if walk.next_row else None,
+            missing=walk.missing,
+            has_client=shown.has_client,
+            day=shown.day,
+            last_refused_request=str(refused[0].id) if refused else None,
+        )
+    )
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ from entities.models import (
     Transaction,
 )
 from integrations.models import ApiRequest, Client, ClientSecret, WebhookEndpoint
-from onboarding.models import Onboarding, Sample
+from onboarding.models import Onboarding, RehearsalWindow, Sample, Scope, StepChange, StepNote, StepOverride, StepState
 from track360.models import Environment, Invitation, Membership, Partner, User
 from track360.sealed import seal
 
@@ -379,3 +379,61 @@ class OnboardingFactory(DjangoModelFactory[Onboarding]):
             for name in BOARD_FIGURES
         }
     )
+
+
+class ScopeFactory(DjangoModelFactory[Scope]):
+    """A version that nobody has accepted."""
+
+    class Meta:
+        model = Scope
+
+    partner = factory.SubFactory(PartnerFactory)
+    patterns = factory.LazyFunction(lambda: dict.fromkeys(Entity.values, "push"))
+    contacts = factory.LazyFunction(lambda: [{"name": "Ada", "email": "ada@casino.example", "role": ""}])
+
+
+class StepChangeFactory(DjangoModelFactory[StepChange]):
+    class Meta:
+        model = StepChange
+
+    partner = factory.SubFactory(PartnerFactory)
+    number = 3
+    before = StepState.State.OPEN
+    after = StepState.State.MET
+
+
+class StepNoteFactory(DjangoModelFactory[StepNote]):
+    """`mentioned=2` mentions two people."""
+
+    class Meta:
+        model = StepNote
+        skip_postgeneration_save = True
+
+    partner = factory.SubFactory(PartnerFactory)
+    number = 3
+    author = factory.SubFactory(UserFactory)
+    text = "Asked our payments team."
+
+    @factory.post_generation
+    def mentioned(self: Any, create: bool, count: int | None, **kwargs: Any) -> None:
+        self.mentioned.set(UserFactory.create_batch(count or 0))
+
+
+class StepOverrideFactory(DjangoModelFactory[StepOverride]):
+    class Meta:
+        model = StepOverride
+
+    partner = factory.SubFactory(PartnerFactory)
+    number = 3
+    by = factory.SubFactory(UserFactory, is_staff=True)
+    reason = "Checked by hand."
+
+
+class RehearsalWindowFactory(DjangoModelFactory[RehearsalWindow]):
+    """One that is open."""
+
+    class Meta:
+        model = RehearsalWindow
+
+    partner = factory.SubFactory(PartnerFactory)
+    closes_at = factory.LazyFunction(lambda: timezone.now() + dt.timedelta(hours=24))

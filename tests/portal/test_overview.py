@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+import uuid
 
 import pytest
 from django.test import Client
@@ -12,33 +13,30 @@ from django.utils import timezone
 
 from entities.batch_selectors import Traffic, hours_for
 from entities.models import Batch, Entity
-from onboarding.next_step import Facts, next_step
+from onboarding.next_step import Facts, NextStep, next_step
 from tests.factories import (
-    AffiliateFactory,
     ApiRequestFactory,
     BatchFactory,
     ClientFactory,
     ClientSecretFactory,
-    CustomerFactory,
+    MembershipFactory,
     QuarantinedRecordFactory,
     RecordCounterFactory,
-    SeenStatusFactory,
-    StatusMappingFactory,
 )
+from tests.portal.walks import team_member, walk
 from track360.models import Environment, Partner
 
 NOW = dt.datetime(2026, 3, 15, 12, 30, tzinfo=dt.UTC)
 PRODUCTION = Environment(kind="production", partner=Partner(slug="p", name="P"))
 SANDBOX = Environment(kind="sandbox", partner=Partner(slug="p", name="P"))
 SUSPENDED = Environment(kind="sandbox", partner=Partner(slug="p", name="P", status="suspended"))
-CUSTOMERS = {"customers": 7, "transactions": 0, "activity": 0}
+WALK = NextStep("walk", "2 of 8 steps done. Next: map 3 KYC status values.", "Mappings", "/mappings/")
 SETTLED = {
     "environment": SANDBOX,
     "role": "developer",
-    "client_id": "abc",
-    "token_fetched": True,
-    "totals": CUSTOMERS,
-    "unmapped": [],
+    "walk": None,
+    "missing": [],
+    "has_client": True,
     "day": Traffic(records=1200, refused=0),
     "last_refused_request": None,
 }
@@ -50,47 +48,55 @@ def overview(client: Client, kind: str = "sandbox", query: str = "", **headers: 
     return response.content.decode()
 
 
+CLOSED = {"environment": PRODUCTION, "has_client": False}
+
+
 @pytest.mark.parametrize(
-    ("facts", "kind", "says", "url_name"),
+    ("facts", "kind", "says", "url"),
     [
-        ({"environment": SUSPENDED}, "suspended", "every call gets 401", ""),
-        ({"client_id": None}, "no_client", "Next: create them", "client-new"),
-        ({"client_id": None, "role": "viewer"}, "no_client", "owner or developer", ""),
-        ({"client_id": None, "environment": PRODUCTION}, "no_client", "finish the sandbox", "overview"),
-        ({"token_fetched": False}, "token", "Next: fetch one", ""),
-        ({"totals": {**CUSTOMERS, "customers": 0}}, "customers", "send the first one", ""),
-        ({"day": Traffic(records=90, refused=10)}, "refusals", "10 of 100 records were refused", "quarantine-list"),
-        ({"last_refused_request": "id"}, "refusals", "look at the newest one", "request-detail"),
+        ({"environment": SUSPENDED, "walk": WALK}, "suspended", "every call gets 401", ""),
+        ({"walk": WALK, "day": Traffic(refused=3)}, "walk", "Next: map 3 KYC status values.", "/mappings/"),
+        ({**CLOSED, "walk": WALK, "missing": [3, 5, 7]}, "not_open", "steps 3, 5 and 7 are missing", "/onboarding/"),
+        (
+            {**CLOSED, "missing": [1, 2, 3, 4]},
+            "not_open",
+            "steps 1 to 4 are missing. Next: finish them",
+            "/onboarding/",
+        ),
+        ({**CLOSED, "missing": [6]}, "not_open", "step 6 is missing. Next: finish it", "/onboarding/"),
+        (CLOSED, "no_client", "Next: create them", "/credentials/new/"),
+        ({**CLOSED, "role": "viewer"}, "no_client", "owner or developer", ""),
+        ({"environment": PRODUCTION, "walk": WALK, "missing": [3]}, "walk", "map 3 KYC", "/mappings/"),
+        ({"day": Traffic(records=90, refused=10)}, "refusals", "10 of 100 records were refused", "/quarantine/"),
+        ({"last_refused_request": str(uuid.UUID(int=7))}, "refusals", "look at the newest one", "/requests/"),
         ({}, "well", "All well: 1,200 records", ""),
         ({"day": Traffic()}, "quiet", "nothing came", ""),
     ],
 )
-def test_the_first_open_question_is_the_next_step(facts: dict, kind: str, says: str, url_name: str):
+def test_the_first_open_question_is_the_next_step(facts: dict, kind: str, says: str, url: str):
     step = next_step(Facts(**{**SETTLED, **facts}))
-    assert (step.kind, step.url_name) == (kind, url_name)
+    assert step.kind == kind
     assert says in step.sentence
+    assert url in step.url
+    assert bool(step.url) == bool(url) == bool(step.label)
 
 
-def test_values_without_a_meaning_come_before_refusals(developer: Client, sandbox: Environment):
-    client = ClientFactory(environment=sandbox)
-    ClientSecretFactory(client=client, last_used_at=timezone.now())
-    RecordCounterFactory(environment=sandbox, count=5)
-    SeenStatusFactory(environment=sandbox, raw_value="half & half")
-    BatchFactory(environment=sandbox, rejected=1)
+def test_the_sandbox_says_what_the_checklist_says_and_leads_to_the_mappings(
+    developer: Client, staff: Client, sandbox: Environment
+):
+    walk(sandbox, MembershipFactory(partner=sandbox.partner, role="owner").user, team_member())
     html = overview(developer)
-    assert "1 status value has no meaning yet" in html
-    assert "kyc_status_id=half+%26+half" in html
+    assert "2 of 8 steps done. Step 3 has turned back. Next: map 3 KYC status values." in html
+    assert re.search(r'data-variant="primary" href="/p/aurora-casino/sandbox/mappings/\?field=kyc_status_id"', html)
+    assert html.count('class="step-mark"') == 8
+    assert "Aurora Casino acts next: map 3 KYC status values." in overview(staff)
 
 
-def test_a_mapped_value_is_no_question_and_a_declared_one_still_is(developer: Client, sandbox: Environment):
-    StatusMappingFactory(partner=sandbox.partner, raw_value="yes", canonical_value="approved")
-    StatusMappingFactory(partner=sandbox.partner, raw_value="maybe", canonical_value=None)
-    for value in ("yes", "maybe"):
-        SeenStatusFactory(environment=sandbox, raw_value=value)
-    html = overview(developer)
-    assert "Status values without a meaning" in html
-    assert ">maybe<" in html
-    assert ">yes<" not in html
+def test_production_says_what_is_missing_before_it_opens(developer: Client, sandbox: Environment):
+    walk(sandbox, MembershipFactory(partner=sandbox.partner, role="owner").user, team_member())
+    html = overview(developer, kind="production")
+    assert "Production is not open yet: steps 3 to 7 are missing." in html
+    assert re.search(r'data-variant="primary" href="/p/aurora-casino/production/onboarding/"', html)
 
 
 def test_a_new_client_gets_the_call_that_fetches_a_token_with_its_own_id(developer: Client, sandbox: Environment):
@@ -163,19 +169,6 @@ def test_problems_lead_to_their_pages(developer: Client, sandbox: Environment):
     assert "must not show" not in html
     assert ">old<" not in html
     assert "?entity=customers&amp;code=country#records" in html
-
-
-def test_unknown_affiliates_are_named_once_some_are_registered(developer: Client, sandbox: Environment):
-    for affiliate in ("aff_204", "aff/9 &", "aff_204", "aff_1"):
-        CustomerFactory(environment=sandbox, affiliate_id=affiliate)
-    assert "Affiliates not registered" not in overview(developer)
-
-    AffiliateFactory(partner=sandbox.partner, affiliate_id="aff_204")
-    html = overview(developer)
-    assert "Affiliates not registered" in html
-    assert re.search(r"affiliate_id=aff%2F9%20%26", html)
-    assert ">aff_1</a>" in html
-    assert ">aff_204</a>" not in html
 
 
 def test_an_environment_without_anything_has_a_picture_too(developer: Client, production: Environment):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from collections.abc import Callable
 
@@ -14,8 +15,9 @@ from django.utils import timezone
 from entities.models import Entity, RecordChange
 from entities.pipeline import ingest
 from integrations.models import WebhookEndpoint
+from onboarding import checklist
 from onboarding.mappings import Wish, save_mappings
-from onboarding.models import Sample
+from onboarding.models import Onboarding, Sample
 from onboarding.notifications import tell
 from onboarding.sample_checks import check_sample
 from onboarding.samples import create_sample
@@ -31,8 +33,13 @@ from tests.factories import (
     OnboardingFactory,
     QuarantinedRecordFactory,
     RecordCounterFactory,
+    RehearsalWindowFactory,
     SampleFactory,
+    ScopeFactory,
     SeenStatusFactory,
+    StepChangeFactory,
+    StepNoteFactory,
+    StepOverrideFactory,
     TransactionFactory,
     WebhookEndpointFactory,
 )
@@ -44,6 +51,11 @@ MOST = 12
 # Page -> queries of a member, whose role is one of them.
 COUNTS = {
     "": 12,
+    "onboarding/": 10,
+    "onboarding/3/": 10,
+    "onboarding/6/": 11,
+    "onboarding/8/": 11,
+    "onboarding/scope/": 7,
     "customers/": 8,
     "transactions/": 9,
     "activity/": 8,
@@ -82,6 +94,10 @@ def fill(sandbox: Environment, number: int) -> None:
             what = f"{turn} of {number}"
             tell(sandbox.partner, kind="secret.expires", subject=what, title=what, text=what, lasting=lasting)
         MembershipFactory(partner=sandbox.partner)
+        StepChangeFactory(partner=sandbox.partner)
+        StepNoteFactory(partner=sandbox.partner, mentioned=1)
+        StepNoteFactory(partner=sandbox.partner, number=8, mentioned=2)
+        ScopeFactory(partner=sandbox.partner)
         ingest(sandbox, Entity.CUSTOMERS, {**record, "click_id": f"{turn} of {number}"})
     for entity in ("transactions", "activity"):
         RecordCounterFactory(environment=sandbox, entity=entity, slot=number % 16)
@@ -90,6 +106,13 @@ def fill(sandbox: Environment, number: int) -> None:
     check_sample(sample.pk)
     AffiliateFactory(partner=sandbox.partner, affiliate_id=f"registered {number}")
     ClientSecretFactory(client=ClientFactory(environment=sandbox), last_used_at=timezone.now())
+
+
+def judge_the_steps(partner: Partner) -> None:
+    """And leave nothing that changed since: whatever looks finds them as they are."""
+    checklist.compute(partner, now=timezone.now())
+    later = timezone.now() + dt.timedelta(hours=1)
+    Onboarding.objects.filter(partner=partner).update(computed_at=later, compute_by=None)
 
 
 def queries(client: Client, address: str) -> int:
@@ -101,8 +124,12 @@ def queries(client: Client, address: str) -> int:
 @pytest.fixture
 def measure(developer: Client, sandbox: Environment) -> Callable[[], dict[str, int]]:
     WebhookEndpointFactory(partner=sandbox.partner)
+    RehearsalWindowFactory(partner=sandbox.partner)
+    for number in range(1, 9):
+        StepOverrideFactory(partner=sandbox.partner, number=number)
 
     def measured() -> dict[str, int]:
+        judge_the_steps(sandbox.partner)
         numbers: dict[str, object] = {
             "customer": RecordChange.objects.filter(environment=sandbox)[0].record_id,
             "transaction": TransactionFactory(environment=sandbox, customer_id="cst_changed").pk,
