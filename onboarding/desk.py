@@ -162,9 +162,7 @@ def desk_rows(*, closed: bool, now: dt.datetime) -> list[Row]:
     Either those that are closed, or all others.
     """
     found = Partner.objects.filter(status=CLOSED) if closed else Partner.objects.exclude(status=CLOSED)
-    partners = found.order_by("name", "id").values_list(
-        "name", "slug", "status", "onboarding__computed_at", "onboarding__figures"
-    )
+    partners = found.order_by("name", "id").values_list("name", "slug", "status", "onboarding__figures")
     addresses = Addresses()
     rows = [_row(*partner, addresses=addresses, now=now) for partner in partners]
     return sorted(rows, key=_urgency)
@@ -172,8 +170,8 @@ def desk_rows(*, closed: bool, now: dt.datetime) -> list[Row]:
 
 def desk_row(partner: Partner, *, now: dt.datetime) -> Row:
     onboarding = getattr(partner, "onboarding", None)
-    computed_at, figures = (onboarding.computed_at, onboarding.figures) if onboarding else (None, {})
-    return _row(partner.name, partner.slug, partner.status, computed_at, figures, addresses=Addresses(), now=now)
+    figures = onboarding.figures if onboarding else {}
+    return _row(partner.name, partner.slug, partner.status, figures, addresses=Addresses(), now=now)
 
 
 def _urgency(row: Row) -> tuple[Any, ...]:
@@ -214,7 +212,6 @@ def _row(
     name: str,
     slug: str,
     status: str,
-    computed_at: dt.datetime | None,
     figures: dict[str, Any] | None,
     *,
     addresses: Addresses,
@@ -229,7 +226,7 @@ def _row(
         name=name,
         slug=slug,
         status=status,
-        is_computed=computed_at is not None and bool(figures),
+        is_computed=bool(figures),
         phase=LIVE if is_live else figures.get("phase") or PHASES[0].number,
         done=done,
         step=f"{step.number} {step.name}" if step else "",

@@ -31,7 +31,7 @@ def sign_in(page: Page, server: live.Server, email: str) -> None:
     page.goto(server.url)
     page.get_by_label("Email").fill(email)
     page.get_by_label("Password", exact=True).fill(PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Sign in", exact=True).click()
 
 
 def make_client(page: Page) -> tuple[str, str]:

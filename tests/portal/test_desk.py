@@ -84,7 +84,9 @@ def test_the_board_has_a_column_for_each_phase_and_for_the_live(staff: Client):
 def test_a_partner_that_was_never_computed_says_so(staff: Client, partner: Partner):
     for query in ("", "?view=list"):
         assert "Not computed yet" in desk(staff, query)
-    OnboardingFactory(partner=PartnerFactory(name="Begun"), computed_at=None)
+    OnboardingFactory(partner=PartnerFactory(name="Begun"), computed_at=None, figures={})
+    assert desk(staff).count("Not computed yet") == 2
+    OnboardingFactory(partner=PartnerFactory(name="To be computed again"), computed_at=None)
     assert desk(staff).count("Not computed yet") == 2
 
 

@@ -9,6 +9,7 @@ import itertools
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import cache
 from http import HTTPStatus
 from typing import Any
 
@@ -129,9 +130,15 @@ def icon(name: str, *, label: str = "", size: str = "") -> SafeString:
         '<svg class="icon" {}{}><use href="{}#{}"/></svg>',
         SafeString(voice),
         format_html(' data-size="{}"', size) if size else "",
-        static("icons/sprite.svg"),
+        _sprite(),
         name,
     )
+
+
+@cache
+def _sprite() -> str:
+    """Looked up once: a long list has a thousand icons."""
+    return static("icons/sprite.svg")
 
 
 # What a status looks like: tone and icon. The word itself is always written beside it.
