@@ -19,7 +19,8 @@ from onboarding.steps import BY_NUMBER, PHASES, STEPS
 from track360.models import Environment, Partner
 from track360.templatetags.ui import percent
 
-SHOWN = 500
+SHOWN = 200  # rows of the list; all of them on request
+COLUMN_SHOWN = 15  # partners of a phase on the board: those who need somebody first
 SILENT_AFTER = dt.timedelta(hours=24)
 # What is told to the partner too (notification `records.refused`).
 REFUSED_SHARE = 0.05
@@ -130,7 +131,12 @@ class Column:
     number: int
     name: str
     note: str
-    rows: list[Row]
+    rows: list[Row]  # at most COLUMN_SHOWN
+    count: int
+
+    @property
+    def more(self) -> int:
+        return self.count - len(self.rows)
 
 
 @dataclass(frozen=True)
@@ -184,7 +190,9 @@ def columns_of(rows: Iterable[Row]) -> list[Column]:
         by_phase[row.phase].append(row)
     notes = {phase.number: f"{phase.days} {'day' if phase.days == 1 else 'days'}" for phase in PHASES}
     return [
-        Column(number, name, notes.get(number, "all steps done"), by_phase[number])
+        Column(
+            number, name, notes.get(number, "all steps done"), by_phase[number][:COLUMN_SHOWN], len(by_phase[number])
+        )
         for number, name in COLUMN_NAMES.items()
     ]
 

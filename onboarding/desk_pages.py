@@ -39,6 +39,7 @@ def partner_list(request: HttpRequest) -> HttpResponse:
         ("Board", _with(request.path, kept), not is_list),
         ("List", _with(request.path, {**kept, "view": "list"}), is_list),
     ]
+    shown = found if "all" in request.GET else found[:SHOWN]
     context = {
         "form": form,
         "is_list": is_list,
@@ -46,10 +47,12 @@ def partner_list(request: HttpRequest) -> HttpResponse:
         "state": sentence(rows),
         "next": next((row for row in rows if row.needs), None),
         "has_partners": bool(rows) or form.is_filtered,
-        "rows": found[:SHOWN],
-        "columns": [] if is_list else columns_of(found[:SHOWN]),
+        "rows": shown,
+        "columns": [] if is_list else columns_of(found),
         "count": len(found),
-        "is_cut": len(found) > SHOWN,
+        "all_url": _with(request.path, {**kept, "view": "list", "all": "1"}),
+        "is_cut": is_list and len(found) > len(shown),
+        "phase_url": _with(request.path, {"view": "list", **kept, "phase": ""}) if "phase" not in kept else "",
         "clear_url": _with(request.path, {"view": "list"} if is_list else {}) if form.is_filtered else "",
     }
     return render_page(request, "onboarding/partner_list.html", context, fragment="partners")

@@ -175,3 +175,27 @@ def test_the_desk_is_the_teams_alone(developer: Client, partner: Partner):
     for page in ("/partners/", "/partners/new/", "/staff/partners/aurora-casino/"):
         assert developer.get(page).status_code == 404
         assert Client().get(page).status_code == 302
+
+
+def test_a_crowded_phase_shows_those_in_need_and_leads_to_the_others(staff: Client, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("onboarding.desk.COLUMN_SHOWN", 2)
+    for number in range(5):
+        late = {"phase": 2, "done": 2, "next_step": 3, "days_over_plan": number}
+        OnboardingFactory(partner=PartnerFactory(name=f"Casino {number}"), figures=late)
+
+    board = desk(staff)
+    assert "Casino 4" in board
+    assert "Casino 0" not in board
+    more = re.search(r'href="([^"]+)">3 more', board).group(1).replace("&amp;", "&")
+    assert all(f"Casino {number}" in staff.get(more).content.decode() for number in range(5))
+
+
+def test_a_long_list_begins_with_those_in_need_and_shows_all_on_request(staff: Client, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("onboarding.desk_pages.SHOWN", 2)
+    for number in range(5):
+        OnboardingFactory(partner=PartnerFactory(name=f"Casino {number}"))
+
+    part = desk(staff, "?view=list")
+    assert "The first 2 of 5" in part
+    every = re.search(r'href="([^"]+)">Show all', part).group(1).replace("&amp;", "&")
+    assert all(f"Casino {number}" in staff.get(every).content.decode() for number in range(5))

@@ -130,13 +130,13 @@ def icon(name: str, *, label: str = "", size: str = "") -> SafeString:
         '<svg class="icon" {}{}><use href="{}#{}"/></svg>',
         SafeString(voice),
         format_html(' data-size="{}"', size) if size else "",
-        _sprite(),
+        sprite(),
         name,
     )
 
 
 @cache
-def _sprite() -> str:
+def sprite() -> str:
     """Looked up once: a long list has a thousand icons."""
     return static("icons/sprite.svg")
 
