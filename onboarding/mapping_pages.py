@@ -132,10 +132,9 @@ def _values(count: int) -> str:
 def _sentence(tables: list[FieldTable]) -> str:
     waiting = {table.field.label: table.unmapped for table in tables if table.unmapped}
     if waiting:
-        parts = " and ".join(
-            f"{count} {label} {'value' if count == 1 else 'values'}" for label, count in waiting.items()
-        )
-        return f"{parts} without a meaning. Next: choose what they stand for."
+        *parts, last = [f"{count} {label} {'value' if count == 1 else 'values'}" for label, count in waiting.items()]
+        said = f"{', '.join(parts)} and {last}" if parts else last
+        return f"{said} without a meaning. Next: choose what they stand for."
     empty = [table.field.label for table in tables if not table.rows]
     if empty:
         return f"No {' and no '.join(empty)} value is known yet. Next: declare those that your platform uses."

@@ -142,6 +142,7 @@ class Consequence:
     wish: Wish
     before: str
     after: str
+    label: str  # of the field
     records: str  # "1,204 customers", "about 3,200,000 transactions"; empty where none bears the value
 
 
@@ -160,5 +161,6 @@ def consequences(tables: list[FieldTable], wishes: list[Wish]) -> list[Consequen
         if row and row.use and table and (row.use.count or not row.use.is_exact):
             noun = table.entity if row.use.count != 1 else table.entity[:-1]
             records = f"{row.use.words} {noun}" if row.use.count else f"some older {noun}, perhaps"
-        found.append(Consequence(wish, before or "no meaning", after, records))
+        label = str(StatusField(wish.field).label)
+        found.append(Consequence(wish, before or "no meaning", after, label, records))
     return found
