@@ -11,7 +11,9 @@ from track360.charts import (
     HEIGHT,
     HourCount,
     HourLag,
+    PhaseDays,
     bars_per_hour,
+    days_by_phase,
     lag_against_target,
     lag_y,
     nice_ceiling,
@@ -93,3 +95,27 @@ def test_the_picture_has_a_title_words_and_a_table_behind_it_and_no_inline_style
     assert "<summary>" in html
     assert '<td data-kind="number">7</td>' in html
     assert "style=" not in html
+
+
+def test_phases_stand_below_each_other_with_what_is_longer_than_planned_in_its_own_colour():
+    phases = [
+        PhaseDays("Kick-off", 0, 1, 0, 1.5, is_over=True),
+        PhaseDays("Mapping", 1, 3, 1.5, 0.0, is_over=False),
+        PhaseDays("Go-live", 4, 4, None, 0.0, is_over=False),
+    ]
+    chart = days_by_phase(phases, title="Plan")
+
+    first, second, third = chart.bars
+    assert (first.planned, first.actual, first.late) == ((0, 12.5), (0, 12.5), (12.5, 6.25))
+    assert second.actual == (18.75, 0.8)  # only just begun, and seen
+    assert (second.late, third.actual, third.late) == (None, None, None)
+    assert chart.x_labels == ["0", "2", "4", "6", "8"]
+    assert chart.description == "Over plan: Kick-off by 0.5 d."
+    assert first.title == "Kick-off: planned 1 d, took 1.5 d, 0.5 d over plan"
+    assert third.title == "Go-live: planned 4 d, not begun"
+
+
+def test_phases_that_keep_to_the_plan_say_so():
+    assert days_by_phase([PhaseDays("A", 0, 1, 0, 0.4, is_over=True)], title="Plan").description == "Within plan."
+    assert days_by_phase([PhaseDays("A", 0, 1, None, 0, is_over=False)], title="Plan").description == "Not begun."
+    assert days_by_phase([], title="Plan").bars == []
