@@ -13,6 +13,7 @@ from playwright.sync_api import Page, expect, sync_playwright
 from tests.conftest import CHROMIUM
 from tests.contract import live
 from tests.contract.conftest import API, problem_codes
+from tests.contract.pages import sign_in
 from tests.factories import PASSWORD
 from tests.payloads import sample
 from track360 import exact_json
@@ -25,13 +26,6 @@ def sample_data(entity: str, count: int) -> bytes:
     out = io.StringIO()
     call_command("sample_data", entity=entity, count=count, stdout=out)
     return out.getvalue().encode()
-
-
-def sign_in(page: Page, server: live.Server, email: str) -> None:
-    page.goto(server.url)
-    page.get_by_label("Email").fill(email)
-    page.get_by_label("Password", exact=True).fill(PASSWORD)
-    page.get_by_role("button", name="Sign in", exact=True).click()
 
 
 def make_client(page: Page) -> tuple[str, str]:
