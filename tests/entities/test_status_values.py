@@ -5,16 +5,22 @@ from __future__ import annotations
 import datetime as dt
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from entities import status_values
-from entities.models import Batch, SeenStatus
+from entities.models import Batch, Entity, SeenStatus
 from entities.pipeline import ingest
 from entities.status_values import uses_of
 from tests.factories import CustomerFactory, PartnerFactory, RecordCounterFactory, SeenStatusFactory
 from tests.payloads import sample
 from track360.models import Environment, Partner
 
+FILL = """
+INSERT INTO entities_customer (environment_id, received_at, updated_at, source, batch_id, customer_id, signup_date,
+                               affiliate_id)
+SELECT 1, now(), now(), 'push', gen_random_uuid(), 'c' || n, now(), 'aff' FROM generate_series(1, 20000) n
+"""
 KYC, SALES = "kyc_status_id", "sales_status_id"
 
 
@@ -72,3 +78,17 @@ def test_a_value_that_comes_again_moves_when_it_was_last_seen_but_not_each_time(
         send(sandbox, 2, "3")
         seen = SeenStatus.objects.get(field=KYC)
         assert (seen.last_seen_at > before, seen.first_seen_at) == (moves, long_ago)
+
+
+def test_the_newest_are_read_along_the_index_and_not_all_sorted(partner: Partner) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(FILL)
+        cursor.execute("ANALYZE entities_customer")
+        cursor.execute(
+            f"{status_values.ALONG_THE_INDEX} EXPLAIN {status_values._newest_sql(Entity.CUSTOMERS)}",
+            {"environments": [1]},
+        )
+        plan = "\n".join(line for (line,) in cursor.fetchall())
+
+    assert "Index Scan Backward using entities_customer_pkey" in plan
+    assert "Bitmap" not in plan
