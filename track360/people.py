@@ -38,7 +38,8 @@ CLOSED = {
 
 
 def invite(partner: Partner, *, email: str, role: str, actor: audit.Actor) -> tuple[Invitation, str]:
-    """Ask somebody to join. The token, 256 bits, stands in the mailed link and in the answer, and nowhere else.
+    """Ask somebody to join. The token, 256 bits, stands in the mailed link and in the answer, and nowhere else;
+    the answer is for nobody but the integrations team to see.
 
     Raises ValidationError: `email`, `role`, `member`, `open` (asked already), `too_many`.
     """

@@ -41,7 +41,7 @@ def team_invite(request: PortalRequest) -> HttpResponse:
     form = InviteForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:
-            return _show_link_once(
+            return _sent(
                 request,
                 *people.invite(
                     request.partner,
@@ -61,7 +61,7 @@ def team_invite(request: PortalRequest) -> HttpResponse:
 def team_invitation_send(request: PortalRequest, number: uuid.UUID) -> HttpResponse:
     invitation = get_object_or_404(Invitation, partner=request.partner, pk=number)
     try:
-        return _show_link_once(request, *people.send_invitation_again(invitation, actor=audit_actor(request)))
+        return _sent(request, *people.send_invitation_again(invitation, actor=audit_actor(request)))
     except ValidationError as refusal:
         messages.error(request, refusal.messages[0])
     return redirect(_url(request, "team"))
@@ -162,7 +162,7 @@ def _team_state(members: list[Any], invitations: list[Any]) -> str:
     not_mailed = sum(invitation.state[1] == "Not mailed" for invitation in invitations)
     if not_mailed:
         what = "An invitation was not mailed" if not_mailed == 1 else f"{not_mailed} invitations were not mailed"
-        return f"{what}. Next: send again, or hand over the link yourself."
+        return f"{what}. Next: send again."
     if not members:
         return "Nobody of the partner's own yet. Next: invite an owner."
     people_ = "1 person" if count == 1 else f"{count} people"
@@ -176,9 +176,27 @@ def _team_state(members: list[Any], invitations: list[Any]) -> str:
     return f"{people_}. {len(unprotected)} sign in without a second factor."
 
 
+def _sent(request: PortalRequest, invitation: Invitation, token: str) -> HttpResponse:
+    """What became of the mail.
+
+    Whoever opens the link counts as the reader of that mailbox, so the partner's own people do not see it: one of them
+    could make an account in somebody else's name. The integrations team may hand it over where no mail arrives.
+    """
+    invitation.refresh_from_db(fields=["mailed_at"])
+    if request.role == STAFF_ROLE:
+        return _show_link_once(request, invitation, token)
+    if invitation.mailed_at:
+        messages.success(request, f"The invitation is on its way to {invitation.email}.")
+    else:
+        messages.error(
+            request,
+            f"The mail to {invitation.email} did not go out. Send it again later, or ask the integrations team.",
+        )
+    return redirect(_url(request, "team"))
+
+
 def _show_link_once(request: PortalRequest, invitation: Invitation, token: str) -> HttpResponse:
     """The answer that bears the link: no redirect, so that it lies in no session and no address of this person's."""
-    invitation.refresh_from_db(fields=["mailed_at"])
     state = (
         f"The link is on its way to {invitation.email}."
         if invitation.mailed_at
