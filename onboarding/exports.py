@@ -102,7 +102,7 @@ OF_PARTNER = (
     Contents("rehearsals", RehearsalWindow),
     Contents("people", Membership),
     Contents("invitations", Invitation, without=("digest",)),
-    Contents("webhooks", WebhookEndpoint, without=("sealed_secret",)),
+    Contents("webhooks", WebhookEndpoint, without=("sealed_secret", "sealed_old_secret")),
     Contents("audit", AuditEvent),
 )
 

@@ -234,7 +234,9 @@ def test_an_export_holds_no_secret_and_nothing_of_others(partner: Partner, sandb
         invited_by=member.user,
         expires_at=timezone.now(),
     )
-    WebhookEndpoint.objects.create(partner=partner, url="https://aurora.example/hook", sealed_secret="sealed!")
+    WebhookEndpoint.objects.create(
+        partner=partner, url="https://aurora.example/hook", sealed_secret="sealed!", sealed_old_secret="sealed before!"
+    )
     QuarantinedRecordFactory(environment=sandbox, payload={"customer_id": "a\x00b", "amount": Decimal("1.10")})
     _, files = exported(partner)
     text = json.dumps(files, default=str)
@@ -243,7 +245,15 @@ def test_an_export_holds_no_secret_and_nothing_of_others(partner: Partner, sandb
     assert "https://aurora.example/hook" in text
     assert "new@aurora.example" in text
     assert files["sandbox/clients.jsonl"][0]["client_id"] == new.client.client_id
-    for secret in (new.clear, new.secret.digest, "d" * 64, "sealed!", "borealis", member.user.password):
+    for secret in (
+        new.clear,
+        new.secret.digest,
+        "d" * 64,
+        "sealed!",
+        "sealed before!",
+        "borealis",
+        member.user.password,
+    ):
         assert secret not in text
 
 
