@@ -66,7 +66,15 @@ class ManageView(ApiView):
 
 
 def body_errors(schema: Json, body: Any) -> list[Json]:
-    """What the schema refuses, as section 5 of the contract lists errors."""
+    """What the schema refuses, as section 5 of the contract lists errors.
+
+    A list that is too long is not looked into: each of its millions of elements may be an error.
+    """
+    if isinstance(body, dict):
+        for name, member in schema.get("properties", {}).items():
+            found, most = body.get(name), member.get("maxItems")
+            if most is not None and isinstance(found, list) and len(found) > most:
+                return [_too_long(name, len(found), most)]
     return [_error(error, body) for error in _validator(orjson.dumps(schema)).iter_errors(body)]
 
 
@@ -87,6 +95,16 @@ _CODES = {
     "minItems": "empty_batch",
     "maxItems": "too_many_records",
 }
+
+
+def _too_long(name: str, length: int, most: int) -> Json:
+    return {
+        "index": None,
+        "pointer": f"/{name}",
+        "field": name,
+        "code": _CODES["maxItems"],
+        "message": f"{name} holds at most {most:,} elements, not {length:,}.",
+    }
 
 
 def _error(error: jsonschema_rs.ValidationError, body: Any) -> Json:

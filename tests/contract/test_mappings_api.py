@@ -47,6 +47,14 @@ def test_a_value_changed_after_the_base_is_refused(caller: Caller) -> None:
     assert "in the meantime" in refused.json()["detail"]
 
 
+def test_a_list_that_is_too_long_is_one_error_and_no_million_of_them(caller: Caller) -> None:
+    answer = caller.put(MAPPINGS, {"mappings": [1] * 200_000})
+
+    (error,) = answer.json()["errors"]
+    assert (answer.status_code, answer.json()["error_count"]) == (422, 1)
+    assert (error["pointer"], error["code"]) == ("/mappings", "too_many_records")
+
+
 def test_one_that_cannot_be_names_its_place_and_nothing_is_saved(caller: Caller) -> None:
     answer = caller.put(MAPPINGS, {"mappings": [wish("1", "approved"), wish("2", "verified")]})
 
