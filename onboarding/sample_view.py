@@ -21,6 +21,7 @@ from onboarding.sample_reading import Text, Unreadable, csv_rows, look
 from onboarding.sample_results import Checked, Json, records_from
 from track360 import exact_json
 from track360.payload import Line, payload_lines
+from track360.spreadsheets import guarded
 
 EDITABLE = 256 * 1024  # bytes of a payload that is mended as a whole
 LAYOUT = 64 * 1024  # bytes in which a header ends
@@ -145,17 +146,20 @@ class View:
     # -- The refused rows, to take away ---------------------------------------
 
     def refused_csv(self) -> str:
-        """The faulty rows as they were sent, under the same header, with what is wrong in one more column."""
+        """The faulty rows as they were sent, under the same header, with what is wrong in one more column.
+
+        Only what a spreadsheet would compute is made text: what players typed stands in these cells.
+        """
         faults = {found.index: found for found in records_from(self.sample, faulty=True)}
         layout = self.layout
         out = io.StringIO()
         writer = csv.writer(out, delimiter=layout.delimiter)
-        writer.writerow([*layout.header, "error"])
+        writer.writerow([*map(guarded, layout.header), "error"])
         for index, row in enumerate(self._rows(faults)):
             if index in faults:
                 shown = self._shown_row(row)
                 padding = [""] * (len(layout.header) - len(row))
-                writer.writerow([*shown, *padding, self.sentences(faults[index])])
+                writer.writerow([*map(guarded, shown), *padding, guarded(self.sentences(faults[index]))])
         return out.getvalue()
 
     def _rows(self, faults: dict[int, Checked]) -> Iterator[list[str]]:

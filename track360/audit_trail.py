@@ -17,13 +17,13 @@ from django.utils.dateparse import parse_datetime
 from track360.audit_words import PHRASES, phrase
 from track360.fields import MomentField
 from track360.models import AuditEvent, Partner
+from track360.spreadsheets import guarded
 
 PER_PAGE = 50
 MAX_TEXT = 200
 COLUMNS = (
     "time", "person", "email", "client", "did", "action", "target", "partner", "environment", "address", "detail",
 )  # fmt: skip
-FORMULA = ("=", "+", "-", "@", "\t", "\r")  # how a cell begins that a spreadsheet computes
 
 
 def events_of(partner: Partner | None) -> QuerySet[AuditEvent]:
@@ -156,11 +156,6 @@ def csv_lines(events: QuerySet[AuditEvent], condition: Q) -> Iterator[str]:
     yield writer.writerow(COLUMNS)
     for event in events.filter(condition).order_by("-at", "-id").iterator(chunk_size=2000):
         yield writer.writerow(guarded(cell) for cell in _cells(event))
-
-
-def guarded(cell: str) -> str:
-    """A cell that no spreadsheet takes for a formula (OWASP, CSV injection)."""
-    return f"'{cell}" if cell.startswith(FORMULA) else cell
 
 
 def _cells(event: AuditEvent) -> tuple[str, ...]:

@@ -270,6 +270,15 @@ def test_refused_rows_of_a_csv_come_back_with_an_error_column(developer: Client,
     assert "cst_2" in masked
 
 
+def test_what_a_player_typed_is_no_formula_in_the_refused_rows(developer: Client):
+    names = '"=HYPERLINK(""https://evil.example"")",@SUM(A1)'
+    sample = tried(developer, f"customer_id,signup_date,affiliate_id,first_name,last_name\n1,-45,a,{names}\n")
+    content = developer.get(address("sample-refused", sample.pk)).content.decode()
+    (row,) = csv.DictReader(io.StringIO(content))
+    assert (row["first_name"], row["last_name"]) == ('\'=HYPERLINK("https://evil.example")', "'@SUM(A1)")
+    assert row["signup_date"] == "-45"  # a number stays one
+
+
 def test_refused_records_come_back_as_lines_with_their_errors(developer: Client, viewer: Client):
     sample = tried(developer, json.dumps([CUSTOMER, BAD, "text"]))
     lines = developer.get(address("sample-refused", sample.pk)).content.decode().splitlines()
