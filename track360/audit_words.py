@@ -8,6 +8,7 @@ PHRASES = {
     "affiliate.created": "registered the affiliate {}",
     "affiliate.deleted": "removed the affiliate {}",
     "affiliate.removed": "removed the affiliate {}",
+    "affiliates.replaced": "replaced the list of affiliates",
     "affiliates.added": "registered affiliates from {} on",
     "canonical_value.added": "added the canonical value {}",
     "client.created": "created the client {}",
