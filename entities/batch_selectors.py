@@ -165,16 +165,6 @@ def totals_for(environment: Environment) -> dict[str, int]:
     return {entity.value: counted.get(entity.value, 0) for entity in Entity}
 
 
-def totals_by_environment(partners: Iterable[Partner]) -> dict[int, int]:
-    """Environment id -> number of records of all entities, for the environments of `partners`."""
-    return dict(
-        RecordCounter.objects.filter(environment__partner__in=list(partners))
-        .values("environment_id")
-        .annotate(total=Sum("count"))
-        .values_list("environment_id", "total")
-    )
-
-
 def traffic_by_environment(partners: Iterable[Partner], *, since: dt.datetime) -> dict[int, Traffic]:
     """Environment id -> what came in since then; environments without a batch are left out."""
     rows = (

@@ -9,13 +9,11 @@ from __future__ import annotations
 import uuid
 import zlib
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import orjson
 from django.core.exceptions import ValidationError
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import Q, QuerySet, TextField
 from django.db.models.functions import Cast
 from django.utils import timezone
@@ -24,6 +22,7 @@ from entities.models import Batch, Entity
 from entities.pipeline import RecordError, ingest
 from entities.pipeline.erased import storable as as_kept
 from entities.pipeline.validate import pointer_to
+from onboarding import jobs
 from onboarding.erasure import scrub_sample
 from onboarding.models import Sample, SampleChunk
 from onboarding.sample_reading import Text, Unreadable, chunks, look
@@ -54,9 +53,9 @@ def check_sample(sample_id: uuid.UUID) -> None:
     Only one process at a time does it: the lock belongs to the database session, and ends with it where the process is
     killed. What is done, or is done by another, is left alone.
     """
-    with _alone(sample_id) as alone:
+    with jobs.alone(sample_id) as mine:
         samples = Sample.objects.filter(pk=sample_id, state__in=OPEN).exclude(WITHOUT_COLUMNS)
-        sample = samples.select_related("environment__partner").first() if alone else None
+        sample = samples.select_related("environment__partner").first() if mine else None
         if sample is None:
             return
         if not sample.total:
@@ -72,20 +71,6 @@ def check_sample(sample_id: uuid.UUID) -> None:
         while chunk := sample.chunks.filter(first__gte=sample.checked).order_by("number").first():
             _check_chunk(sample, chunk, known)
         _finish(sample, state=Sample.State.DONE)
-
-
-@contextmanager
-def _alone(sample_id: uuid.UUID) -> Iterator[bool]:
-    key = sample_id.int >> 65
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(%s)", [key])
-        (alone,) = cursor.fetchone()
-    try:
-        yield alone
-    finally:
-        if alone and not connection.needs_rollback:
-            with connection.cursor() as cursor:
-                cursor.execute("SELECT pg_advisory_unlock(%s)", [key])
 
 
 def read_if_small(sample: Sample, text: Text) -> None:
