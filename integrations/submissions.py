@@ -8,6 +8,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.contrib.sessions.models import Session
+from django.db import transaction
 from django.http import HttpRequest
 
 KEY = "submissions"
@@ -31,5 +32,6 @@ def is_first(request: HttpRequest, submission: UUID | None) -> bool:
     seen = [*seen, str(submission)][-KEPT:]
     store[KEY] = seen
     store.save()
-    request.session[KEY] = seen  # what the middleware may save later must not undo it
+    # What the middleware saves later must not undo it, nor keep it where the action was refused: it may be sent again.
+    transaction.on_commit(lambda: request.session.__setitem__(KEY, seen))
     return True

@@ -139,6 +139,18 @@ def test_an_address_that_cannot_be_called_is_refused_and_kept_in_the_form(
     assert WebhookEndpoint.objects.count() == 1
 
 
+def test_a_refused_form_may_be_mended_and_sent_again(developer: Client, partner: Partner):
+    once = {"submission": str(uuid.uuid4())}
+    refused = developer.post(f"{WEBHOOKS}new/", once | {"url": "http://hooks.aurora.example/"})
+    assert "The address must begin with https://." in refused.content.decode()
+    assert (
+        "The webhook is ready"
+        in developer.post(f"{WEBHOOKS}new/", once | {"url": "https://hooks.aurora.example/"}).content.decode()
+    )
+    assert developer.post(f"{WEBHOOKS}new/", once | {"url": "https://hooks.aurora.example/2"}).status_code == 302
+    assert WebhookEndpoint.objects.filter(partner=partner).count() == 1
+
+
 def test_there_is_an_end_to_webhooks(developer: Client, partner: Partner):
     for _ in range(MOST):
         WebhookEndpointFactory(partner=partner)
