@@ -81,6 +81,7 @@ MIDDLEWARE = [
     "track360.second_factor.SecondFactorMiddleware",
     "track360.sessions.LastSeenMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "track360.not_allowed.middleware",
 ]
 
 TEMPLATES = [

@@ -181,3 +181,9 @@ def test_a_viewer_reads_and_others_find_nothing(viewer: Client, outsider: Client
     assert [viewer.post(page, {"list": "aff_1", "affiliate_id": "aff_1"}).status_code for page in pages] == [403] * 3
     assert outsider.get(LIST).status_code == 404
     assert registered(partner) == {}
+
+
+def test_who_opens_the_address_of_a_form_is_led_on(developer: Client, partner: Partner):
+    answer = developer.get(f"/p/{partner.slug}/sandbox/affiliates/add/")
+    assert (answer.status_code, answer["Allow"]) == (405, "POST")
+    assert "Go to the start page" in answer.content.decode()
