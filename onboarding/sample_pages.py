@@ -208,7 +208,7 @@ def sample_columns(request: PortalRequest, sample_id: uuid.UUID) -> HttpResponse
         "notices": text.notices,
         "examples": _examples(sample, form, View(sample, sees_personal_data(request))),
         "better": Entity(better) if better else None,
-        "state": f"{count} of {len(text.header)} columns were recognised. Next: say what the others hold.",
+        "state": _recognised(count, len(text.header)),
         "breadcrumbs": [
             ("Samples", portal_url(request, "sample-list")),
             ("Sample", portal_url(request, "sample-detail", sample.pk)),
@@ -216,6 +216,12 @@ def sample_columns(request: PortalRequest, sample_id: uuid.UUID) -> HttpResponse
         ],
     }
     return render_page(request, "onboarding/sample_columns.html", context)
+
+
+def _recognised(count: int, of: int) -> str:
+    if count == of:
+        return f"All {of} columns were recognised. Next: look them over, and check the sample."
+    return f"{count} of {of} columns were recognised. Next: say what the others hold."
 
 
 def _examples(sample: Sample, form: ColumnsForm, view: View) -> list[tuple[Any, str]]:
