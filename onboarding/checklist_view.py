@@ -107,7 +107,7 @@ class StepRow:
 
     @property
     def counted(self) -> str:
-        return f"{self.met} of {len(self.checks)} checks met"
+        return f"{self.met} of {len(self.checks)} {'check' if len(self.checks) == 1 else 'checks'} met"
 
     @property
     def todo(self) -> str:

@@ -137,7 +137,7 @@ def _sentence(tables: list[FieldTable]) -> str:
         return f"{said} without a meaning. Next: choose what they stand for."
     empty = [table.field.label for table in tables if not table.rows]
     if empty:
-        return f"No {' and no '.join(empty)} value is known yet. Next: declare those that your platform uses."
+        return f"No {' or '.join(empty)} value is known yet. Next: declare those that your platform uses."
     return f"All {sum(not row.is_new for table in tables for row in table.rows)} values have a meaning."
 
 

@@ -34,7 +34,15 @@ from onboarding.sample_results import (
     sample_for,
     sample_page,
 )
-from onboarding.sample_view import EDITABLE, View, editable_text, faulty_text, sentence_for
+from onboarding.sample_view import (
+    EDITABLE,
+    MEND,
+    View,
+    editable_text,
+    faulty_text,
+    sentence_for,
+    sentence_of_page,
+)
 from onboarding.tasks import start_check
 from track360.access import MANAGERS, audit_actor, portal_view
 from track360.htmx import PortalRequest, render_page
@@ -264,7 +272,7 @@ def sample_detail(request: PortalRequest, sample_id: uuid.UUID) -> HttpResponse:
     context = {
         "sample": sample,
         "title": f"Sample of {sample.entity}",
-        "state": sentence_for(sample),
+        "state": sentence_of_page(sample),
         "breadcrumbs": [("Samples", portal_url(request, "sample-list")), (f"Sample of {sample.entity}", None)],
         "without_columns": is_without_columns(sample),
         "is_open": sample.state in (Sample.State.WAITING, Sample.State.CHECKING),
@@ -336,7 +344,7 @@ def sample_mend(request: PortalRequest, sample_id: uuid.UUID) -> HttpResponse:
         "sample": sample,
         "form": form,
         "whole": whole,
-        "state": sentence_for(sample).removesuffix(" Next: mend them here."),
+        "state": sentence_for(sample).removesuffix(MEND),
         "faults": [(record, view.all_explained(record.errors)) for record in found],
         "breadcrumbs": [
             ("Samples", portal_url(request, "sample-list")),

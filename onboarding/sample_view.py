@@ -45,6 +45,16 @@ CODES = (
 )
 
 
+MEND = " Next: mend them here."
+
+
+def sentence_of_page(sample: Sample) -> str:
+    """As `sentence_for`, which lists read without the upload; nobody is sent to mend one that is gone."""
+    if sample.body:
+        return sentence_for(sample)
+    return sentence_for(sample).replace(MEND, " The upload was erased with a customer. Next: try a new one.")
+
+
 def sentence_for(sample: Sample) -> str:
     """How it stands, and what to do next."""
     if is_without_columns(sample):
@@ -56,7 +66,7 @@ def sentence_for(sample: Sample) -> str:
     records = "record" if sample.total == 1 else "records"
     if sample.invalid:
         have = "has" if sample.invalid == 1 else "have"
-        return f"{sample.invalid:,} of {sample.total:,} {records} {have} errors. Next: mend them here."
+        return f"{sample.invalid:,} of {sample.total:,} {records} {have} errors.{MEND}"
     all_of = f"All {sample.total:,} records are" if sample.total > 1 else "The one record is"
     if sample.warning_count:
         warnings = "1 warning" if sample.warning_count == 1 else f"{sample.warning_count:,} warnings"

@@ -183,9 +183,10 @@ def _endpoint(request: PortalRequest, endpoint_id: uuid.UUID) -> WebhookEndpoint
 
 
 def _crumbs(request: PortalRequest, *last: str) -> list[tuple[str, str | None]]:
+    settings: tuple[str, str | None] = ("Settings", portal_url(request, "settings"))
     if not last:
-        return [("Notifications", portal_url(request, "notification-list")), ("Webhooks", None)]
-    return [("Webhooks", portal_url(request, "settings-webhooks")), (last[0], None)]
+        return [settings, ("Webhooks", None)]
+    return [settings, ("Webhooks", portal_url(request, "settings-webhooks")), (last[0], None)]
 
 
 def _fails(endpoint: WebhookEndpoint) -> bool:

@@ -406,3 +406,12 @@ def test_an_erased_payload_still_shows_its_result(developer: Client):
     assert len(rows) == 3
     assert developer.get(address("sample-mend", sample.pk)).status_code == 302
     assert developer.get(address("sample-columns", sample.pk)).status_code == 302
+
+
+def test_nobody_is_sent_to_mend_an_upload_that_was_erased(developer: Client, sandbox: Environment):
+    sample = SampleFactory(environment=sandbox, invalid=1, body=b"")
+
+    html = developer.get(f"/p/aurora-casino/sandbox/samples/{sample.pk}/").content.decode()
+
+    assert "The upload was erased with a customer. Next: try a new one." in html
+    assert "mend them here" not in html
