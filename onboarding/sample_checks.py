@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 from django.core.exceptions import ValidationError
-from django.db import transaction
+from django.db import DatabaseError, transaction
 from django.db.models import Q, QuerySet, TextField
 from django.db.models.functions import Cast
 from django.utils import timezone
@@ -67,10 +67,19 @@ def check_sample(sample_id: uuid.UUID) -> None:
             except ValidationError as error:
                 _finish(sample, state=Sample.State.UNREADABLE, problem=error.messages[0])
                 return
-        known = frozenset() if sample.entity == Entity.CUSTOMERS else known_customers(sample.environment)
-        while chunk := sample.chunks.filter(first__gte=sample.checked).order_by("number").first():
-            _check_chunk(sample, chunk, known)
-        _finish(sample, state=Sample.State.DONE)
+        try:
+            _check_chunks(sample)
+        except DatabaseError:
+            if Sample.objects.filter(pk=sample_id).exists():
+                raise
+            # The sandbox was emptied meanwhile: there is nothing left to check.
+
+
+def _check_chunks(sample: Sample) -> None:
+    known = frozenset() if sample.entity == Entity.CUSTOMERS else known_customers(sample.environment)
+    while chunk := sample.chunks.filter(first__gte=sample.checked).order_by("number").first():
+        _check_chunk(sample, chunk, known)
+    _finish(sample, state=Sample.State.DONE)
 
 
 def read_if_small(sample: Sample, text: Text) -> None:

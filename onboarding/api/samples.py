@@ -111,8 +111,10 @@ class SampleList(ManageView):
         except ValidationError as refusal:
             raise refused_by(refusal, field="records") from None
         start_check(sample)
-        sample.refresh_from_db(fields=[field.attname for field in Sample._meta.fields if field.attname != "body"])
-        return json_answer({"data": result(sample)}, status=201 if sample.finished_at else 202)
+        checked = sample_for(environment, sample.pk)
+        if checked is None:
+            raise Problem("not_found", "The sandbox was emptied before the sample was checked. Send it again.")
+        return json_answer({"data": result(checked)}, status=201 if checked.finished_at else 202)
 
 
 class OneSample(ManageView):

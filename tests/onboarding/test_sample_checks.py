@@ -352,3 +352,17 @@ def test_each_lesson_has_five_different_faults_of_one_record_each(sandbox: Envir
     lesson = tried(sandbox, lesson_payload(entity), entity=entity, origin="lesson")
     assert (lesson.total, lesson.invalid, lesson.error_count) == (6, 5, 5)
     assert len({group["code"] for group in lesson.groups}) == 5
+
+
+def test_a_sandbox_emptied_during_a_check_ends_it_quietly(sandbox: Environment, monkeypatch: pytest.MonkeyPatch):
+    payload = b'[{"customer_id": "c1", "signup_date": "2026-03-12T09:15:00Z", "affiliate_id": "a1"}]'
+    sample = samples.create_sample(sandbox, entity="customers", payload=payload, origin="paste", actor=Actor())
+
+    def ingest_then_empty(*args: Any, **kwargs: Any) -> Any:
+        report = ingest(*args, **kwargs)
+        Sample.objects.filter(pk=sample.pk).delete()
+        return report
+
+    monkeypatch.setattr(sample_checks, "ingest", ingest_then_empty)
+    sample_checks.check_sample(sample.pk)
+    assert not Sample.objects.exists()
