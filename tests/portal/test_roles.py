@@ -251,8 +251,8 @@ API: dict[str, dict[str, str | None]] = {
     "api/v1/mappings": {"GET": "manage", "PUT": "manage", "DELETE": "manage"},
     "api/v1/mappings/changes": dict(MANAGE),
     "api/v1/mappings/changes/<uuid:change_id>/undo": {"POST": "manage"},
-    "api/v1/affiliates": dict(MANAGE_LIST),
-    "api/v1/affiliates/unknown": dict(MANAGE),
+    "api/v1/affiliates": {"GET": "manage", "POST": "manage", "PUT": "manage"},
+    "api/v1/affiliates/unknown": {"GET": "manage", "DELETE": "manage"},  # an affiliate of that name, too
     "api/v1/affiliates/<path:affiliate_id>": {"DELETE": "manage"},
     "api/v1/samples": dict(MANAGE_LIST),
     "api/v1/samples/<str:sample_id>": dict(MANAGE),
