@@ -78,7 +78,7 @@ def propose_scope(
     if scope is None or any(getattr(scope, name) != value for name, value in agreed.items()):
         scope = Scope.objects.create(partner=partner, created_by=actor.user, **agreed)
         detail = {**agreed, "history_from": history_from.isoformat() if history_from else None}
-        audit.record("scope.proposed", actor=actor, partner=partner, target=f"version {scope.pk}", **detail)
+        audit.record("scope.proposed", actor=actor, partner=partner, target=f"version {scope.version}", **detail)
     _accept(scope, side_of(actor), actor)
     return scope
 
@@ -106,7 +106,7 @@ def _accept(scope: Scope, side: Side, actor: Actor) -> None:
     setattr(scope, f"{side}_accepted_at", timezone.now())
     setattr(scope, f"{side}_accepted_by", actor.user.email if actor.user else actor.client_id)
     scope.save(update_fields=[f"{side}_accepted_at", f"{side}_accepted_by"])
-    audit.record("scope.accepted", actor=actor, partner=scope.partner, target=f"version {scope.pk}", side=side)
+    audit.record("scope.accepted", actor=actor, partner=scope.partner, target=f"version {scope.version}", side=side)
 
 
 def _checked_scope(

@@ -257,7 +257,7 @@ class ScopeAccept(ManageView):
         version = self.body(request)["version"]
         partner = self.partner(request)
         scope = agreements.newest_scope(partner)
-        if scope is None or scope.pk != version:
+        if scope is None or scope.version != version:
             text = f"Version {version} is not the newest. Read that one, and accept it."
             raise refused_by(ValidationError(text, code="scope"), field="version")
         try:
@@ -340,7 +340,7 @@ def _phase(progress: PhaseProgress) -> Json:
 
 
 def _scope(scope: Scope) -> Json:
-    return {"version": scope.pk, **_members(scope, SCOPE, *(name for name in SCOPE["properties"] if name != "version"))}
+    return _members(scope, SCOPE)
 
 
 def _note(note: StepNote) -> Json:

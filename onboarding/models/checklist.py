@@ -74,6 +74,11 @@ class Scope(models.Model):
     def is_agreed(self) -> bool:
         return self.partner_accepted_at is not None and self.team_accepted_at is not None
 
+    @property
+    def version(self) -> int:
+        """Its number among the partner's own, from 1."""
+        return Scope.objects.filter(partner=self.partner_id, pk__lte=self.pk).count()
+
 
 class StepState(models.Model):
     """How one step of a partner stood at `Onboarding.computed_at`. Written by `checklist.compute` alone."""
