@@ -27,6 +27,9 @@ STATEMENT_TIMEOUT = "200s"  # under the soft limit of a task
 # What a reset empties, as the page names it -> its table.
 EMPTIED = {
     "samples": "onboarding_sample",
+    "differences": "entities_difference",
+    "sightings": "entities_sighting",
+    "replays": "entities_replay",
     "quarantined records": "entities_quarantinedrecord",
     "versions of records": "entities_recordchange",
     "activity": "entities_activity",
@@ -80,6 +83,11 @@ def _reset(reset: SandboxReset) -> None:
         cursor.execute(
             "DELETE FROM onboarding_samplechunk WHERE sample_id IN"
             " (SELECT id FROM onboarding_sample WHERE environment_id = %s)",
+            [environment.pk],
+        )
+        cursor.execute(
+            "DELETE FROM entities_quarantineevent WHERE record_id IN"
+            " (SELECT id FROM entities_quarantinedrecord WHERE environment_id = %s)",
             [environment.pk],
         )
         for store, table in EMPTIED.items():

@@ -9,7 +9,8 @@ from entities.models.batch import Batch, RecordCounter
 from entities.models.customer import Customer
 from entities.models.erasure import Erasure
 from entities.models.fx_rate import FxRate
-from entities.models.quarantine import QuarantinedRecord
+from entities.models.quarantine import QuarantinedRecord, QuarantineEvent, Replay
+from entities.models.reconciling import Difference, Sighting
 from entities.models.record_change import RecordChange
 from entities.models.status_mapping import (
     CANONICAL_VALUES,
@@ -29,6 +30,7 @@ __all__ = [
     "Batch",
     "CanonicalValue",
     "Customer",
+    "Difference",
     "Entity",
     "Erasure",
     "FxRate",
@@ -37,11 +39,14 @@ __all__ = [
     "JsonTextField",
     "MappingChange",
     "MappingChangeLine",
+    "QuarantineEvent",
     "QuarantinedRecord",
     "Record",
     "RecordChange",
     "RecordCounter",
+    "Replay",
     "SeenStatus",
+    "Sighting",
     "Source",
     "StatusField",
     "StatusMapping",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
 from entities.models.base import Entity
@@ -35,6 +36,10 @@ class Batch(models.Model):
     entity = models.CharField(max_length=16, choices=Entity)
     door = models.CharField(max_length=8, choices=Door)
     request_id = models.UUIDField(null=True)
+    run_id = models.UUIDField(
+        null=True,
+        help_text="The sync run whose records these are, also where they are replayed; null: they were pushed.",
+    )
     started_at = models.DateTimeField()
     finished_at = models.DateTimeField()
     refused = models.BooleanField(default=False)
@@ -47,6 +52,19 @@ class Batch(models.Model):
     removed = models.IntegerField(default=0)
     late = models.IntegerField(default=0, help_text="Created past the guide's freshness target.")
     warnings = models.IntegerField(default=0)
+    differing = models.IntegerField(
+        default=0, db_default=0, help_text="Of the stale: pulled, and unlike the pushed one that stands."
+    )
+    lags = ArrayField(
+        models.IntegerField(),
+        null=True,
+        help_text="Created records by the time from event to receipt: one count for each of `lags.BOUNDS`, and one for "
+        "what is longer. Null: none created.",
+    )
+    lag_seconds = models.FloatField(default=0, db_default=0, help_text="Sum of those times.")
+    own_seconds = models.FloatField(
+        default=0, db_default=0, help_text="The part of it that is ours: waiting for our fetch, storing."
+    )
 
     class Meta:
         verbose_name_plural = "batches"

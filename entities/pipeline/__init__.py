@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from entities.pipeline.ingest import ingest
 from entities.pipeline.parse import InvalidJson, parse_json
+from entities.pipeline.policy import Door, Policy
 from entities.pipeline.report import OUTCOMES, RecordError, Report
 
-__all__ = ["OUTCOMES", "InvalidJson", "RecordError", "Report", "ingest", "parse_json"]
+__all__ = ["OUTCOMES", "Door", "InvalidJson", "Policy", "RecordError", "Report", "ingest", "parse_json"]

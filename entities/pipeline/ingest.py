@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, Literal
 
 from entities.fx import to_usd
 from entities.models import Batch, Entity, Source
 from entities.pipeline.check import check
+from entities.pipeline.differences import note_differences
 from entities.pipeline.erased import drop_erased
 from entities.pipeline.facts import rate_key
-from entities.pipeline.quarantine import hold
+from entities.pipeline.lags import EVENT, lags_of
+from entities.pipeline.policy import PUSHED, Door, Policy
+from entities.pipeline.quarantine import hold, supersede_held
 from entities.pipeline.report import CREATED, REJECTED, STALE, UNCHANGED, UPDATED, RecordError, Report
-from entities.pipeline.rules import Clock, Row, utc_text
+from entities.pipeline.rules import Clock, Row
 from entities.pipeline.statuses import note_statuses
 from entities.pipeline.upsert import Written, count_records, in_transaction, remove_others, upsert
 from entities.pipeline.validate import MAX_RECORDS
-from entities.pipeline.warnings import change_warnings, late_warnings, stale_warning
+from entities.pipeline.warnings import change_warnings, late_warnings, stale_warning, standing_warning
 from entities.pipeline.work import Work
 from track360.models import Environment
 
@@ -46,6 +50,8 @@ def ingest(
     request_id: uuid.UUID | None = None,
     replace_day: dt.date | None = None,
     replace_customer_id: str | None = None,
+    policy: Policy = PUSHED,
+    also: Callable[[Report], None] | None = None,
 ) -> Report:
     """Store a parsed body (`parse.parse_json`): one object, or an array of 1 to 1000 objects, as `shape` allows.
 
@@ -54,6 +60,8 @@ def ingest(
     `known_customers` count as stored; by the sample door any other unknown customer is a warning, not an error.
     With `replace_day` (activity only; 0 to 1000 objects) the day, or that customer's day, becomes exactly the body;
     that is always strict, since a refused record would otherwise be taken back.
+    `policy` says more of a pull or a replay. `also` runs in the transaction that stores, before its last statement,
+    once for each try; what it raises undoes all of it.
     Raises `Problem("unavailable")` where the database stays contended after retries.
     """
     started_at = dt.datetime.now(dt.UTC)
@@ -66,6 +74,7 @@ def ingest(
         clock=Clock.at(started_at),
         report=Report(batch_id=uuid.uuid4()),
         door=door,
+        policy=policy,
         known_customers=known_customers,
         day=replace_day.isoformat() if replace_day else None,
         customer_id=replace_customer_id,
@@ -77,6 +86,7 @@ def ingest(
         entity=entity,
         door=door,
         request_id=request_id,
+        run_id=policy.run_id,
         started_at=started_at,
     )
     report.errors = _shape_errors(body, shape, may_be_empty=replace_day is not None)
@@ -93,7 +103,7 @@ def ingest(
     if misshapen or (report.errors and (not lenient or work.day)):
         _save_refusal(batch, report)
         return report
-    return in_transaction(environment, lambda: _store(work, batch), alone=work.day is not None)
+    return in_transaction(environment, lambda: _store(work, batch, also), alone=work.day is not None)
 
 
 def _shape_errors(body: Any, shape: Shape, *, may_be_empty: bool) -> list[RecordError]:
@@ -115,32 +125,55 @@ def _shape_errors(body: Any, shape: Shape, *, may_be_empty: bool) -> list[Record
 # -- One transaction ----------------------------------------------------------
 
 
-def _store(work: Work, batch: Batch) -> Report:
+def _store(work: Work, batch: Batch, also: Callable[[Report], None] | None) -> Report:
     """Write the batch. It runs again from the start where another got in between, so it leaves `work` as it is,
     but for what an erasure takes away."""
     drop_erased(work)
     positions = list(work.rows)
     rows = _with_dollars(work)
+    if work.policy.came_at:
+        rows = [row | {"came_at": work.policy.came_at[position]} for row, position in zip(rows, positions, strict=True)]
     source = SOURCES.get(Batch.Door(batch.door), Source.PUSH)
-    written = upsert(work.environment, entity=work.entity, rows=rows, source=source, batch_id=batch.id)
-    report = _report(work, written, positions, may_be_late=batch.door not in NEVER_LATE)
+    written = upsert(
+        work.environment, entity=work.entity, rows=rows, source=source, batch_id=batch.id, policy=work.policy
+    )
+    is_live = batch.door not in NEVER_LATE and (source != Source.PULL or work.policy.looked_at is not None)
+    report = _report(work, written, positions, may_be_late=is_live)
     if work.day:
         report.removed = remove_others(
             work.environment, day=work.day, customer_id=work.customer_id, rows=rows, batch_id=batch.id
         )
     note_statuses(work.environment, entity=work.entity, rows=rows, facts=work.facts)
+    if work.policy.door == Door.COMPARE:
+        batch.differing = note_differences(batch, rows=list(work.rows.values()), written=written)
+    if work.policy.run_id:
+        supersede_held(batch, rows=list(work.rows.values()))
     if report.errors:
         hold(batch, records=work.records, errors=report.errors)
+    if is_live and written.created:
+        _note_lags(work, report, batch)
     for name, count in report.counts().items():
         setattr(batch, name, count)
     batch.removed = report.removed
     batch.warnings = len(report.warnings)
     batch.late = sum(1 for warning in report.warnings if warning.code == "late")
     batch.finished_at = dt.datetime.now(dt.UTC)
+    if source != Source.PULL:
+        batch.own_seconds = written.created * (batch.finished_at - batch.started_at).total_seconds()
     batch.save(force_insert=True)
-    count_records(work.environment, entity=work.entity, change=written.created - report.removed)
     report.stored = True
+    if also is not None:
+        also(report)
+    count_records(work.environment, entity=work.entity, change=written.created - report.removed)
     return report
+
+
+def _note_lags(work: Work, report: Report, batch: Batch) -> None:
+    field = EVENT[Entity(work.entity)]
+    events = (row[field] for position, row in work.rows.items() if report.outcomes[position] == CREATED)
+    batch.lags, batch.lag_seconds, batch.own_seconds = lags_of(
+        work.entity, events, received_at=work.clock.now, looked_at=work.policy.looked_at
+    )
 
 
 def _with_dollars(work: Work) -> list[Row]:
@@ -176,14 +209,11 @@ def _report(work: Work, written: Written, positions: list[int], *, may_be_late: 
         report.outcomes[positions[place]] = UPDATED
         warnings = warnings + change_warnings(work, positions[place], old)
     if written.stale:
-        stale = {positions[place]: guard for place, guard in written.stale.items()}
+        stale = {positions[place]: standing for place, standing in written.stale.items()}
         for position in stale:
             report.outcomes[position] = STALE
         warnings = [warning for warning in warnings if (warning.index or 0) not in stale]
-        warnings += [
-            stale_warning(work, position, stored=utc_text(dt.datetime.fromisoformat(guard)))
-            for position, guard in stale.items()
-        ]
+        warnings += [standing_warning(work, position, standing) for position, standing in stale.items()]
     if may_be_late and written.created:
         created = (position for position in positions if report.outcomes[position] == CREATED)
         warnings = warnings + late_warnings(work, created)

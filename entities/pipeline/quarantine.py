@@ -5,24 +5,31 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import Any
 
-from entities.models import Batch, QuarantinedRecord
+from django.db.models import QuerySet
+
+from entities.models import Batch, QuarantinedRecord, QuarantineEvent
 from entities.pipeline.duplicates import key_of
 from entities.pipeline.erased import storable
 from entities.pipeline.report import RecordError
+from entities.pipeline.rules import Row
 
 KEY_LENGTH = 500
 
 
 def hold(batch: Batch, *, records: list[Any], errors: list[RecordError]) -> None:
-    """Keep each refused record as sent, with its errors, in the transaction that stores the others."""
+    """Keep each refused record as sent, with its errors, in the transaction that stores the others.
+
+    What is fetched comes again with each overlap: it is held once, and a newer version takes the place of an older one.
+    """
     by_position: dict[int, list[RecordError]] = defaultdict(list)
     for error in errors:
         by_position[error.index or 0].append(error)
-    QuarantinedRecord.objects.bulk_create(
+    held = [
         QuarantinedRecord(
             environment=batch.environment,
             entity=batch.entity,
             batch_id=batch.id,
+            run_id=batch.run_id,
             index=position,
             received_at=batch.started_at,
             key=_readable_key(batch.entity, records[position]),
@@ -30,8 +37,53 @@ def hold(batch: Batch, *, records: list[Any], errors: list[RecordError]) -> None
             field=(found[0].field or "").replace("\x00", "")[:KEY_LENGTH],
             payload=records[position],
             errors=[storable(error) for error in found],
+            waits_for=awaited_customer(records[position], found),
         )
         for position, found in sorted(by_position.items())
+    ]
+    if batch.run_id:
+        held = _unless_held(batch, held)
+    QuarantinedRecord.objects.bulk_create(held)
+
+
+def awaited_customer(record: Any, errors: list[RecordError]) -> str | None:
+    """The customer whose coming is all that the record lacks."""
+    if {error.code for error in errors} == {"unknown_customer"}:
+        return str(record["customer_id"])
+    return None
+
+
+def supersede_held(batch: Batch, *, rows: list[Row]) -> None:
+    """Close what was held of the records that a fetch brings in good order now."""
+    held = _held(batch)
+    if rows and held.exists():
+        keys = [_readable_key(batch.entity, row) for row in rows]
+        _supersede(held.filter(key__in=keys), batch)
+
+
+def _held(batch: Batch) -> QuerySet[QuarantinedRecord]:
+    """What earlier fetches left."""
+    return QuarantinedRecord.objects.filter(
+        environment=batch.environment, entity=batch.entity, state=QuarantinedRecord.State.HELD, run_id__isnull=False
+    )
+
+
+def _unless_held(batch: Batch, found: list[QuarantinedRecord]) -> list[QuarantinedRecord]:
+    keys = {record.key for record in found if record.key}
+    before: dict[str, QuarantinedRecord] = {record.key: record for record in _held(batch).filter(key__in=keys)}
+    again = {key for key, record in before.items() for one in found if one.key == key and one.payload == record.payload}
+    newer = [before[record.key].pk for record in found if record.key in before and record.key not in again]
+    _supersede(_held(batch).filter(pk__in=newer), batch)
+    return [record for record in found if record.key not in again]
+
+
+def _supersede(records: QuerySet[QuarantinedRecord], batch: Batch) -> None:
+    numbers = list(records.select_for_update().values_list("pk", flat=True))
+    QuarantinedRecord.objects.filter(pk__in=numbers).update(
+        state=QuarantinedRecord.State.SUPERSEDED, closed_at=batch.started_at
+    )
+    QuarantineEvent.objects.bulk_create(
+        QuarantineEvent(record_id=number, kind=QuarantineEvent.Kind.SUPERSEDED, batch_id=batch.id) for number in numbers
     )
 
 

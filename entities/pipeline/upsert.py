@@ -14,6 +14,7 @@ import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from enum import StrEnum
 from functools import cache
 from typing import Any, TypeVar
 
@@ -23,6 +24,7 @@ from django.db import IntegrityError, OperationalError, connection, transaction
 from entities.models import Entity, RecordCounter
 from entities.pipeline.duplicates import KEYS
 from entities.pipeline.locks import INGEST_LOCK
+from entities.pipeline.policy import PUSHED, Door, Policy
 from entities.pipeline.rules import Row
 from track360.models import Environment
 from track360.problems import Problem
@@ -38,15 +40,15 @@ T = TypeVar("T")
 class Table:
     """How an entity is stored. `columns` are those that a batch fills, with their types.
 
-    `computed` are those that follow from what was sent. `sent` are the columns as the partner sent them (where we
-    compute a value, null); two versions are the same if these are. `stale` says when the stored version stands.
+    `computed` are those that follow from what was sent. `sent` are the guide's fields as the partner sent them (where
+    we compute a value, null); two versions are the same if these are. `stale` says when the stored version stands.
     `old` are the columns that warnings about changes need.
     """
 
     name: str
     columns: dict[str, str]
     key: tuple[str, ...]
-    sent: tuple[str, ...]
+    sent: dict[str, str]
     computed: dict[str, str] = field(default_factory=dict)
     stale: str = "false"
     assign: dict[str, str] = field(default_factory=dict)
@@ -103,7 +105,7 @@ TABLES = {
         name="entities_customer",
         columns=_CUSTOMER_COLUMNS,
         key=KEYS[Entity.CUSTOMERS],
-        sent=tuple(f"{{0}}.{name}" for name in _CUSTOMER_COLUMNS if name != "version_guard"),
+        sent={name: f"{{0}}.{name}" for name in _CUSTOMER_COLUMNS if name != "version_guard"},
         # Whoever is more than 5 minutes ahead of us is guarded by our clock, or a wrong date would lock the record.
         computed={
             "version_guard": "CASE WHEN last_modified_date > statement_timestamp() + interval '5 minutes' "
@@ -118,10 +120,10 @@ TABLES = {
         name="entities_transaction",
         columns=_TRANSACTION_COLUMNS,
         key=KEYS[Entity.TRANSACTIONS],
-        sent=(
-            *(f"{{0}}.{name}" for name in _TRANSACTION_COLUMNS if name not in _FX_COLUMNS),
-            "CASE WHEN {0}.fx_source = 'partner' THEN {0}.amount_usd END",
-        ),
+        sent={
+            **{name: f"{{0}}.{name}" for name in _TRANSACTION_COLUMNS if name not in _FX_COLUMNS},
+            "amount_usd": "CASE WHEN {0}.fx_source = 'partner' THEN {0}.amount_usd END",
+        },
         computed={"fx_source": "coalesce(fx_source, CASE WHEN amount_usd IS NOT NULL THEN 'partner' END)"},
         old=("amount_currency", "currency", "customer_id"),
     ),
@@ -129,10 +131,10 @@ TABLES = {
         name="entities_activity",
         columns=_ACTIVITY_COLUMNS,
         key=KEYS[Entity.ACTIVITY],
-        sent=(
-            *(f"{{0}}.{name}" for name in _ACTIVITY_COLUMNS if not name.startswith("ggr")),
-            "CASE WHEN {0}.ggr_source = 'partner' THEN {0}.ggr END",
-        ),
+        sent={
+            **{name: f"{{0}}.{name}" for name in _ACTIVITY_COLUMNS if not name.startswith("ggr")},
+            "ggr": "CASE WHEN {0}.ggr_source = 'partner' THEN {0}.ggr END",
+        },
         computed={
             "ggr": "coalesce(ggr, total_bets - wins)",
             "ggr_source": "CASE WHEN ggr IS NOT NULL THEN 'partner' "
@@ -142,40 +144,113 @@ TABLES = {
 }
 
 
+class Stands(StrEnum):
+    """Why a stored version stands against the one that came."""
+
+    NEWER = "newer"  # by the last_modified_date of the two
+    LATER = "later"  # stored after the other was read or refused
+    DIFFERS = "differs"  # pushed, and pulled for comparison
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A stored version that stands: why, as of when; where it differs, its id and the fields that do."""
+
+    why: Stands
+    since: str
+    record_id: int | None = None
+    fields: tuple[str, ...] = ()
+
+
 @dataclass(slots=True)
 class Written:
     """What became of the rows, by their place in the list; all others were created.
 
-    `updated` holds the old values that warnings need, `stale` the date that guards the stored version.
+    `updated` holds the old values that warnings need, `stale` the versions that stand instead. `agreed` are the ids of
+    records that a comparing pull found to agree.
     """
 
     created: int
     unchanged: list[int]
     updated: dict[int, dict[str, Any]]
-    stale: dict[int, str]
+    stale: dict[int, Standing]
+    agreed: list[int] = field(default_factory=list)
 
 
 class Contended(Exception):
     """Another transaction changed a row of the batch between the look and the write."""
 
 
+# What was pushed, or is a replay of what was.
+_PUSHED = """(s.source = 'push' OR s.source = 'replay' AND NOT EXISTS (
+                    SELECT FROM entities_batch b WHERE b.id = s.batch_id AND b.run_id IS NOT NULL))"""
+_SIGHTED = """,
+sighted AS (
+    INSERT INTO entities_sighting (environment_id, entity, record_id, door, seen_at)
+    SELECT %(environment)s, %(entity)s, old_id, %(source)s, statement_timestamp()
+      FROM verdict v
+     WHERE outcome = 'unchanged' AND (v.old).source <> %(source)s
+       AND NOT EXISTS (SELECT FROM entities_sighting g
+                        WHERE g.environment_id = %(environment)s AND g.entity = %(entity)s AND g.record_id = v.old_id
+                          AND g.door = %(source)s AND g.seen_at >= (v.old).updated_at)
+        ON CONFLICT (environment_id, entity, record_id, door) DO UPDATE SET seen_at = excluded.seen_at
+)"""
+
+
+def _verdict(table: Table, door: Door) -> str:
+    """The cases of `outcome` after `created`, in order: which version stands (contract, section 3)."""
+    stored = ", ".join(expression.format("s") for expression in table.sent.values())
+    incoming = ", ".join(expression.format("i") for expression in table.sent.values())
+    newer = f"WHEN {table.stale} THEN '{Stands.NEWER}'"
+    same = f"WHEN ({stored}) IS NOT DISTINCT FROM ({incoming}) THEN 'unchanged'"
+    pushed_since = f"WHEN s.source = 'push' AND s.updated_at >= %(fetched_since)s THEN '{Stands.LATER}'"
+    match door:
+        case Door.PUSH:
+            cases = [newer, same]
+        case Door.PULL:
+            cases = [newer, same, pushed_since]
+        case Door.COMPARE:
+            # Only the fields that the source has: it says nothing of the others.
+            agree = " AND ".join(
+                f"(NOT '{name}' = ANY(%(fields)s) OR {expression.format('s')} IS NOT DISTINCT FROM"
+                f" {expression.format('i')})"
+                for name, expression in table.sent.items()
+            )
+            differs = f"WHEN {_PUSHED} THEN '{Stands.DIFFERS}'"
+            cases = [newer, f"WHEN {_PUSHED} AND {agree} THEN 'unchanged'", same, pushed_since, differs]
+        case Door.REPLAY:
+            cases = [newer, same, f"WHEN s.updated_at > i.came_at THEN '{Stands.LATER}'"]
+    return " ".join(cases)
+
+
 @cache
-def upsert_sql(entity: str) -> str:
-    """The statement. Parameters: rows (a JSON array), environment, source, batch, entity."""
+def upsert_sql(entity: str, door: Door) -> str:
+    """The statement. Parameters: rows (a JSON array), environment, source, batch, entity; by a pull also fetched_since,
+    where it compares also fields."""
     table = TABLES[Entity(entity)]
     columns = ", ".join(table.columns)
-    record = ", ".join(f"{name} {type_}" for name, type_ in table.columns.items())
+    came_at = {"came_at": "timestamptz"} if door == Door.REPLAY else {}
+    record = ", ".join(f"{name} {type_}" for name, type_ in (table.columns | came_at).items())
     values = ", ".join(
-        f"{table.computed[name]} AS {name}" if name in table.computed else name for name in table.columns
+        f"{table.computed[name]} AS {name}" if name in table.computed else name for name in (table.columns | came_at)
     )
     match = " AND ".join(f"s.{name} = i.{name}" for name in table.key)
-    stored = ", ".join(expression.format("s") for expression in table.sent)
-    incoming = ", ".join(expression.format("i") for expression in table.sent)
     assignments = ", ".join(
         f"{name} = {table.assign.get(name, f'v.{name}')}" for name in table.columns if name not in table.key
     )
     old = ", ".join(f"'{name}', ((v.old).{name})::text" for name in table.old)
-    guard = "(v.old).version_guard" if "version_guard" in table.columns else "NULL"
+    guard = f"CASE WHEN outcome = '{Stands.NEWER}' THEN (v.old).version_guard ELSE (v.old).updated_at END"
+    if "version_guard" not in table.columns:
+        guard = "(v.old).updated_at"
+    unlike = agreed = "NULL"
+    if door == Door.COMPARE:
+        named = ", ".join(
+            f"CASE WHEN {expression.format('(v.old)')} IS DISTINCT FROM {expression.format('v')} THEN '{name}' END"
+            for name, expression in table.sent.items()
+        )
+        unlike = f"array_remove(ARRAY[{named}]::text[], NULL)"
+        agreed = "array_agg(old_id) FILTER (WHERE outcome IN ('unchanged', 'updated'))"
+    standing = ", ".join(f"'{why}'" for why in Stands)
     return f"""
 WITH incoming AS MATERIALIZED (
     SELECT ordinality - 1 AS place, {values}
@@ -183,10 +258,7 @@ WITH incoming AS MATERIALIZED (
 ),
 verdict AS MATERIALIZED (
     SELECT i.*, s.old, s.id AS old_id, s.place_on_disk, s.old_version,
-           CASE WHEN s.id IS NULL THEN 'created'
-                WHEN {table.stale} THEN 'stale'
-                WHEN ({stored}) IS NOT DISTINCT FROM ({incoming}) THEN 'unchanged'
-                ELSE 'updated' END AS outcome
+           CASE WHEN s.id IS NULL THEN 'created' {_verdict(table, door)} ELSE 'updated' END AS outcome
       FROM incoming i
       LEFT JOIN LATERAL (
            -- LIMIT keeps it a look-up by the unique key for each record, whatever the planner thinks of the table.
@@ -212,40 +284,50 @@ changed AS (
     INSERT INTO entities_recordchange (environment_id, entity, record_id, changed_at, batch_id, removed, old)
     SELECT %(environment)s, %(entity)s, old_id, statement_timestamp(), %(batch)s, false, to_jsonb(v.old)
       FROM verdict v WHERE outcome = 'updated'
-)
+){"" if door == Door.REPLAY else _SIGHTED}
 SELECT (SELECT count(*) FROM updated),
        count(*) FILTER (WHERE outcome = 'created'),
        array_agg(place) FILTER (WHERE outcome = 'unchanged'),
        json_object_agg(place, json_build_object({old})) FILTER (WHERE outcome = 'updated'),
-       json_object_agg(place, {guard}) FILTER (WHERE outcome = 'stale')
+       json_object_agg(place, json_build_array(outcome, {guard}, old_id, {unlike}))
+           FILTER (WHERE outcome IN ({standing})),
+       {agreed}
   FROM verdict v
 """
 
 
-def upsert(environment: Environment, *, entity: str, rows: list[Row], source: str, batch_id: uuid.UUID) -> Written:
+def upsert(
+    environment: Environment, *, entity: str, rows: list[Row], source: str, batch_id: uuid.UUID, policy: Policy = PUSHED
+) -> Written:
     """Store the rows; inside `in_transaction`. Raises Contended, or IntegrityError where a new key came meanwhile."""
     if not rows:
         return Written(0, [], {}, {})
     # The driver's own cursor: with DEBUG Django's would keep and format the text of every batch.
     with connection.wrap_database_errors, connection.connection.cursor() as cursor:
         cursor.execute(
-            upsert_sql(entity),
+            upsert_sql(entity, policy.door),
             {
                 "rows": orjson.dumps(rows, default=str).decode(),
                 "environment": environment.pk,
                 "source": source,
                 "batch": batch_id,
                 "entity": entity,
+                "fetched_since": policy.fetched_since,
+                "fields": sorted(policy.fields or TABLES[Entity(entity)].sent),
             },
         )
-        updated, created, unchanged, old, stale = cursor.fetchone()
+        updated, created, unchanged, old, stale, agreed = cursor.fetchone()
     if updated != len(old or {}):
         raise Contended
     return Written(
         created=created,
         unchanged=unchanged or [],
         updated={int(place): values for place, values in (old or {}).items()},
-        stale={int(place): guard for place, guard in (stale or {}).items()},
+        stale={
+            int(place): Standing(Stands(why), since, number, tuple(fields or ()))
+            for place, (why, since, number, fields) in (stale or {}).items()
+        },
+        agreed=agreed or [],
     )
 
 

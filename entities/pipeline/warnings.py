@@ -8,9 +8,11 @@ from decimal import Decimal
 from typing import Any
 
 from entities.models import Batch, Entity
+from entities.pipeline.duplicates import KEYS
 from entities.pipeline.facts import STATUS_FIELDS, rate_key
 from entities.pipeline.report import RecordError
-from entities.pipeline.rules import sort_key
+from entities.pipeline.rules import sort_key, utc_text
+from entities.pipeline.upsert import Standing, Stands
 from entities.pipeline.validate import pointer_to
 from entities.pipeline.work import Work
 
@@ -147,3 +149,15 @@ def stale_warning(work: Work, position: int, *, stored: str) -> RecordError:
     sent = work.records[position].get("last_modified_date")
     message = f"sent {sent}, stored {stored}: the stored version is newer and stands"
     return work.finding(position, "last_modified_date", "stale", message)
+
+
+def standing_warning(work: Work, position: int, standing: Standing) -> RecordError:
+    """The stored version stands, for whichever reason."""
+    since = utc_text(dt.datetime.fromisoformat(standing.since))
+    if standing.why == Stands.NEWER:
+        return stale_warning(work, position, stored=since)
+    if standing.why == Stands.DIFFERS:
+        message = f"differs from the pushed version in {', '.join(standing.fields)}; the pushed version stands"
+    else:
+        message = f"the version stored at {since} came later and stands"
+    return work.finding(position, KEYS[work.entity][-1], "stale", message)

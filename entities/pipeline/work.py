@@ -7,6 +7,7 @@ from typing import Any
 
 from entities.models import Batch
 from entities.pipeline.facts import Facts
+from entities.pipeline.policy import PUSHED, Policy
 from entities.pipeline.report import RecordError, Report
 from entities.pipeline.rules import Clock, Row
 from entities.pipeline.validate import finding
@@ -28,6 +29,7 @@ class Work:
     clock: Clock
     report: Report
     door: str = Batch.Door.PUSH
+    policy: Policy = PUSHED
     known_customers: frozenset[str] = frozenset()
     day: str | None = None
     customer_id: str | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import re
 import uuid
@@ -9,6 +10,7 @@ import uuid
 import pytest
 from django.db import connection
 
+from entities.pipeline.policy import Door
 from entities.pipeline.upsert import upsert_sql
 
 FILL = """
@@ -22,19 +24,22 @@ SELECT 1, date '2026-01-01' + n % 10, 'c' || n, 'slots', 'EUR', now(), now(), 'p
 @pytest.mark.django_db
 @pytest.mark.parametrize("analysed", [False, True], ids=["in the first minutes", "after ANALYZE"])
 @pytest.mark.parametrize("environment", [1, 99], ids=["full environment", "new environment"])
-def test_a_batch_looks_each_record_up_by_the_whole_key(analysed: bool, environment: int) -> None:
+@pytest.mark.parametrize("door", Door)
+def test_a_batch_looks_each_record_up_by_the_whole_key(analysed: bool, environment: int, door: Door) -> None:
     with connection.cursor() as cursor:
         cursor.execute(FILL)
         if analysed:
             cursor.execute("ANALYZE entities_activity")
         cursor.execute(
-            "EXPLAIN " + upsert_sql("activity"),
+            "EXPLAIN " + upsert_sql("activity", door),
             {
                 "rows": json.dumps([{}]),
                 "environment": environment,
                 "source": "push",
                 "batch": uuid.uuid4(),
                 "entity": "activity",
+                "fetched_since": dt.datetime(2026, 1, 1, tzinfo=dt.UTC),
+                "fields": ["ggr"],
             },
         )
         plan = "\n".join(line for (line,) in cursor.fetchall())

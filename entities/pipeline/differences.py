@@ -1,0 +1,60 @@
+"""Pulled records that differ from the pushed ones, which stand: kept for a person to decide."""
+
+from __future__ import annotations
+
+import orjson
+from django.db import connection
+from django.utils import timezone
+
+from entities.models import Batch, Difference
+from entities.pipeline.duplicates import key_of
+from entities.pipeline.rules import Row
+from entities.pipeline.upsert import Stands, Written
+from track360 import exact_json
+
+# One open difference a record: a newer one takes the place of the last.
+NOTE = """
+INSERT INTO entities_difference
+       (environment_id, entity, record_id, key, batch_id, fetched_at, payload, fields, outcome, reason, client_id,
+        found_at)
+SELECT %(environment)s, %(entity)s, d.record_id, d.key, %(batch)s, %(at)s, d.payload, d.fields, '', '', '', %(at)s
+  FROM json_to_recordset(%(differences)s::json) AS d (record_id bigint, key text, payload text, fields jsonb)
+ ORDER BY d.record_id
+    ON CONFLICT (environment_id, entity, record_id) WHERE closed_at IS NULL
+    DO UPDATE SET batch_id = excluded.batch_id, fetched_at = excluded.fetched_at, payload = excluded.payload,
+                  fields = excluded.fields
+"""
+
+
+def note_differences(batch: Batch, *, rows: list[Row], written: Written) -> int:
+    """Write a difference for each row that differs from what stands, and close those of records that agree again.
+
+    `rows` as sent, without what is computed. Gives how many differ. In the transaction that stores the batch.
+    """
+    differing = [
+        {
+            "record_id": standing.record_id,
+            "key": " ".join(key_of(batch.entity, rows[place])),
+            "payload": exact_json.dumps(rows[place]),
+            "fields": standing.fields,
+        }
+        for place, standing in written.stale.items()
+        if standing.why == Stands.DIFFERS
+    ]
+    if differing:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                NOTE,
+                {
+                    "environment": batch.environment_id,
+                    "entity": batch.entity,
+                    "batch": batch.id,
+                    "at": batch.started_at,
+                    "differences": orjson.dumps(differing).decode(),
+                },
+            )
+    if written.agreed:
+        Difference.objects.filter(
+            environment=batch.environment_id, entity=batch.entity, record_id__in=written.agreed, closed_at=None
+        ).update(outcome=Difference.Outcome.AGREES, closed_at=timezone.now())
+    return len(differing)

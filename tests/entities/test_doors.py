@@ -1,0 +1,213 @@
+"""Which version wins where records come by more than one door (contract, section 3)."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from entities.models import Batch, Difference, QuarantinedRecord, QuarantineEvent, Sighting, Transaction
+from entities.pipeline import Door, Policy, Report, ingest
+from tests.payloads import sample
+from track360.models import Environment
+
+HOUR = dt.timedelta(hours=1)
+
+
+@pytest.fixture(autouse=True)
+def _customer(environment: Environment) -> None:
+    ingest(environment, "customers", sample("customers"))
+
+
+def pull(environment: Environment, records: list[Any], *, door: Door = Door.PULL, **more: Any) -> Report:
+    more = {"run_id": uuid.uuid4(), "fetched_since": timezone.now() + HOUR, **more}
+    return ingest(
+        environment, "transactions", records, door=Batch.Door.PULL, lenient=True, policy=Policy(door=door, **more)
+    )
+
+
+def stored(environment: Environment) -> Transaction:
+    return Transaction.objects.get(environment=environment)
+
+
+def one(**changes: Any) -> list[Any]:
+    return [sample("transactions", **changes)]
+
+
+def test_a_pulled_version_replaces_what_was_pushed_before_the_fetch(environment: Environment) -> None:
+    ingest(environment, "transactions", one())
+
+    report = pull(environment, one(status="reversed"))
+
+    assert report.outcomes == ["updated"]
+    assert (stored(environment).status, stored(environment).source) == ("reversed", "pull")
+
+
+def test_a_pulled_version_never_replaces_one_pushed_since_the_fetch_began(environment: Environment) -> None:
+    ingest(environment, "transactions", one())
+
+    report = pull(environment, one(status="reversed"), fetched_since=timezone.now() - HOUR)
+
+    assert report.outcomes == ["stale"]
+    assert [warning.code for warning in report.warnings] == ["stale"]
+    assert "came later and stands" in report.warnings[0].message
+    assert stored(environment).status == "approved"
+    assert Batch.objects.get(pk=report.batch_id).differing == 0
+
+
+def test_a_pulled_version_replaces_a_pulled_one_at_any_time(environment: Environment) -> None:
+    pull(environment, one())
+
+    report = pull(environment, one(status="reversed"), fetched_since=timezone.now() - HOUR)
+
+    assert report.outcomes == ["updated"]
+
+
+def test_comparing_inserts_what_is_missing(environment: Environment) -> None:
+    report = pull(environment, one(), door=Door.COMPARE)
+
+    assert report.outcomes == ["created"]
+    assert stored(environment).source == "pull"
+    assert not Sighting.objects.exists()
+
+
+def test_comparing_leaves_the_pushed_version_and_keeps_the_difference(environment: Environment) -> None:
+    ingest(environment, "transactions", one())
+
+    report = pull(environment, one(status="reversed", note="late"), door=Door.COMPARE)
+
+    found = Difference.objects.get()
+    assert report.outcomes == ["stale"]
+    assert (stored(environment).status, stored(environment).source) == ("approved", "push")
+    assert (found.record_id, sorted(found.fields), found.payload["status"]) == (
+        stored(environment).pk,
+        ["note", "status"],
+        "reversed",
+    )
+    assert Batch.objects.get(pk=report.batch_id).differing == 1
+
+
+def test_another_difference_of_the_same_record_takes_the_place_of_the_first(environment: Environment) -> None:
+    ingest(environment, "transactions", one())
+
+    pull(environment, one(status="reversed"), door=Door.COMPARE)
+    pull(environment, one(status="declined"), door=Door.COMPARE)
+
+    assert Difference.objects.get().payload["status"] == "declined"
+
+
+def test_a_difference_is_over_once_both_agree(environment: Environment) -> None:
+    ingest(environment, "transactions", one())
+    pull(environment, one(status="reversed"), door=Door.COMPARE)
+    ingest(environment, "transactions", one(status="reversed"))
+
+    report = pull(environment, one(status="reversed"), door=Door.COMPARE)
+
+    assert report.outcomes == ["unchanged"]
+    assert Difference.objects.get().outcome == "agrees"
+
+
+def test_comparing_looks_only_at_the_fields_that_the_source_has(environment: Environment) -> None:
+    ingest(environment, "transactions", one(note="ours"))
+    records = one()
+    del records[0]["note"]
+
+    fields = frozenset(records[0])
+    assert pull(environment, records, door=Door.COMPARE, fields=fields).outcomes == ["unchanged"]
+    assert pull(environment, records, door=Door.COMPARE, fields=fields | {"note"}).outcomes == ["stale"]
+
+
+def test_comparing_updates_what_was_pulled(environment: Environment) -> None:
+    pull(environment, one(), door=Door.COMPARE)
+
+    report = pull(environment, one(status="reversed"), door=Door.COMPARE)
+
+    assert report.outcomes == ["updated"]
+    assert not Difference.objects.exists()
+
+
+def test_a_record_that_came_by_both_doors_is_sighted_once_a_version(environment: Environment) -> None:
+    ingest(environment, "transactions", one())
+    pull(environment, one(), door=Door.COMPARE)
+    first = Sighting.objects.get()
+    pull(environment, one(), door=Door.COMPARE)
+    assert (first.door, first.record_id) == ("pull", stored(environment).pk)
+    assert Sighting.objects.get().seen_at == first.seen_at
+
+    ingest(environment, "transactions", one(status="reversed"))
+    assert Sighting.objects.get().seen_at < stored(environment).updated_at
+    pull(environment, one(status="reversed"), door=Door.COMPARE)
+
+    assert Sighting.objects.get().seen_at > stored(environment).updated_at
+
+
+def test_a_replayed_record_never_replaces_one_stored_after_it_was_refused(environment: Environment) -> None:
+    refused_at = timezone.now()
+    ingest(environment, "transactions", one())
+
+    def replay(came_at: dt.datetime) -> Report:
+        policy = Policy(door=Door.REPLAY, came_at=[came_at])
+        return ingest(
+            environment, "transactions", one(status="reversed"), door=Batch.Door.REPLAY, lenient=True, policy=policy
+        )
+
+    assert replay(refused_at).outcomes == ["stale"]
+    assert replay(timezone.now()).outcomes == ["updated"]
+    assert stored(environment).source == "replay"
+
+
+def test_what_is_also_to_be_done_is_undone_with_the_batch(environment: Environment) -> None:
+    def lost(report: Report) -> None:
+        assert report.stored
+        assert Transaction.objects.filter(environment=environment).exists()
+        raise LookupError("the lease is another's")
+
+    with pytest.raises(LookupError):
+        ingest(environment, "transactions", one(), also=lost)
+
+    assert not Transaction.objects.filter(environment=environment).exists()
+    assert not Batch.objects.filter(entity="transactions").exists()
+
+
+def test_a_pulled_record_that_lacks_only_its_customer_waits_for_him_once(environment: Environment) -> None:
+    records = one(customer_id="cst_late")
+
+    pull(environment, records)
+    pull(environment, records)
+
+    held = QuarantinedRecord.objects.get()
+    assert (held.waits_for, held.state, held.run_id is not None) == ("cst_late", "held", True)
+
+
+def test_a_refused_record_is_superseded_by_a_newer_version_of_itself(environment: Environment) -> None:
+    pull(environment, one(currency="EUX"))
+    pull(environment, one(currency="EUY"))
+    assert [record.state for record in QuarantinedRecord.objects.order_by("pk")] == ["superseded", "held"]
+
+    pull(environment, one())
+
+    assert {record.state for record in QuarantinedRecord.objects.all()} == {"superseded"}
+    assert QuarantineEvent.objects.filter(kind="superseded").count() == 2
+
+
+def test_the_lag_of_what_is_fetched_is_split_at_our_last_look(environment: Environment) -> None:
+    now = timezone.now()
+    event = (now - dt.timedelta(minutes=10)).isoformat()
+
+    report = pull(environment, one(transaction_date=event), looked_at=now - dt.timedelta(minutes=4))
+
+    batch = Batch.objects.get(pk=report.batch_id)
+    assert batch.lags == [0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0]
+    assert batch.lag_seconds == pytest.approx(600, abs=2)
+    assert batch.own_seconds == pytest.approx(240, abs=2)
+    assert batch.late == 1
+
+
+def test_what_is_there_before_the_first_look_is_not_late(environment: Environment) -> None:
+    report = pull(environment, one())
+
+    batch = Batch.objects.get(pk=report.batch_id)
+    assert (batch.created, batch.late, batch.lags) == (1, 0, None)
