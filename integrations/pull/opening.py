@@ -111,9 +111,7 @@ def _probe_database(feed: Feed, note: Note, found: Probe, passed: list[Step]) ->
     started = time.monotonic()
     try:
         found.cursor_kind = source.cursor_kind()
-        pages = source.pages(Window())
-        page = next(pages, None)
-        pages.close()
+        page = next(source.pages(Window()), None)
     finally:
         found.names = source.names
     _note_page(found, passed, page, milliseconds=_since(started))

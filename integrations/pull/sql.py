@@ -8,6 +8,7 @@ replica that is held by one snapshot for long breaks the reading off.
 from __future__ import annotations
 
 import datetime as dt
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -336,7 +337,7 @@ class SqlSource:
         holds = plan.holds[self._feed.cursor_column]
         if holds in (Holds.INSTANT, Holds.MOMENT):
             return str(as_moment(key[0], UTC if holds == Holds.INSTANT else self._zone))
-        return str(key[0])
+        return str(math.floor(key[0])) if holds == Holds.NUMBER else str(key[0])  # cursors are whole numbers
 
 
 def _records(plan: Plan, rows: Sequence[Sequence[Any]]) -> list[Any]:
