@@ -36,6 +36,7 @@ EMPTIED = {
     "transactions": "entities_transaction",
     "customers": "entities_customer",
     "batches": "entities_batch",
+    "hours of freshness": "entities_laghour",
     "status values seen": "entities_seenstatus",
     "logged requests": "integrations_apirequest",
     "counters": "entities_recordcounter",

@@ -100,6 +100,7 @@ def _tiles(request: PortalRequest, shown: Overview) -> list[Tile]:
             "Late in 24 hours",
             percent(day.late, day.created),
             f"{day.late:,} of {day.created:,} new",
+            href=portal_url(request, "freshness"),
             tone="warning" if day.late > ON_TIME_ALLOWS * day.created else "",
         ),
     ]

@@ -1,4 +1,4 @@
-"""What somebody must be told that nobody did: secrets that end, refusals, silence. Looked at each minute.
+"""What somebody must be told that nobody did: secrets that end, refusals, lateness, silence. Looked at each minute.
 
 Each condition is found for all partners at once, in a few statements. What is found is told unless it is open, and what
 is open and not found any more is over.
@@ -14,19 +14,34 @@ from django.db.models import Exists, OuterRef
 from django.urls import reverse
 from django.utils import timezone
 
-from entities.arrivals import Refusals, last_arrivals, refusals_since, usual_gaps, without_activity_of
+from entities.arrivals import (
+    Late,
+    Refusals,
+    last_arrivals,
+    late_since,
+    refusals_since,
+    usual_gaps,
+    without_activity_of,
+)
+from entities.freshness import WANTED_SHARE
 from entities.models import Entity
 from integrations.models import ClientSecret
-from onboarding.models import Notification, Scope
+from onboarding.models import Notification, RehearsalWindow, Scope
 from onboarding.notifications import Kind, tell
 from track360.models import Environment, Partner
 from track360.templatetags.ui import duration
+from track360.templatetags.ui import share as share_of
 
 EXPIRES_WITHIN = dt.timedelta(days=7)
 
 REFUSED_FOR = dt.timedelta(hours=1)
 REFUSED_SHARE = 0.05
 REFUSED_OF = 20  # of fewer records one bad one is over the share
+
+LATE_FOR = dt.timedelta(hours=1)
+LATE_OF = 20
+# A day of activity that is late has been told of as silence.
+EVENTS = (Entity.CUSTOMERS.value, Entity.TRANSACTIONS.value)
 
 # Of customers and transactions: three times the longest pause of the two days before, but at least and at most so long.
 # The most is over a day, so that who sends once a day is not told for being late by minutes.
@@ -37,6 +52,7 @@ SILENT_AT_MOST = dt.timedelta(hours=26)
 # Of activity: a day is to be there by 06:00 UTC of the next one (the guide's freshness target).
 DAY_IS_DUE = dt.timedelta(hours=24 + 6)
 
+Scopes = dict[int, list[str]]  # partner id -> the entities of his newest scope
 PRODUCTION = Environment.Kind.PRODUCTION
 
 
@@ -56,7 +72,9 @@ def watch(*, now: dt.datetime) -> None:
     environments = list(Environment.objects.filter(partner__status=Partner.Status.ACTIVE).select_related("partner"))
     _reconcile(Kind.SECRET_EXPIRES, expiring_secrets(now=now))
     _reconcile(Kind.REFUSALS, refusals(environments, now=now))
-    _reconcile(Kind.SILENCE, silences([row for row in environments if row.kind == PRODUCTION], now=now))
+    scopes = _scopes(environments)
+    _reconcile(Kind.LATE, lateness(environments, scopes, now=now))
+    _reconcile(Kind.SILENCE, silences([row for row in environments if row.kind == PRODUCTION], scopes, now=now))
 
 
 def _reconcile(kind: Kind, findings: Iterable[Finding]) -> None:
@@ -141,13 +159,49 @@ def _refused(environment: Environment, row: Refusals) -> Finding:
     )
 
 
+# -- Lateness -----------------------------------------------------------------
+
+
+def lateness(environments: list[Environment], scopes: Scopes, *, now: dt.datetime) -> list[Finding]:
+    """Where under 95 % of the last hour's new customers or transactions came within 5 minutes, of those in scope.
+
+    In production, and in the sandbox while a rehearsal is open: only then is it to be as in production.
+    """
+    rehearsing = set(
+        RehearsalWindow.objects.filter(opened_at__lte=now, closes_at__gt=now, earned_at=None).values_list(
+            "partner_id", flat=True
+        )
+    )
+    by_id = {row.pk: row for row in environments if row.kind == PRODUCTION or row.partner_id in rehearsing}
+    found = late_since(list(by_id), now - LATE_FOR, entities=EVENTS, at_least=LATE_OF, share=WANTED_SHARE)
+    return [
+        _late(by_id[row.environment_id], row)
+        for row in found
+        if row.entity in scopes.get(by_id[row.environment_id].partner_id, Entity.values)
+    ]
+
+
+def _late(environment: Environment, row: Late) -> Finding:
+    entity = Entity(row.entity)
+    in_time = row.created - row.late
+    whose = "fetching and storing, which is our part" if row.is_ours else "the way to us, before our part begins"
+    return Finding(
+        environment=environment,
+        subject=f"{environment.kind} {entity.value}",
+        title=f"{share_of(in_time / row.created)} of the {entity.label.lower()} of the last hour came in time in "
+        f"{environment.kind}",
+        text=f"{in_time:,} of {row.created:,} new records were here within 5 minutes; it should be 95 %. Most of the "
+        f"time went into {whose}.",
+        path=_page("freshness", environment),
+    )
+
+
 # -- Silence ------------------------------------------------------------------
 
 
-def silences(environments: list[Environment], *, now: dt.datetime) -> list[Finding]:
+def silences(environments: list[Environment], scopes: Scopes, *, now: dt.datetime) -> list[Finding]:
     """Entities in scope that have been received before, and now for too long have not."""
     by_id = {environment.pk: environment for environment in environments}
-    scopes = _scopes(environments)
     lasts = {
         (environment, entity): last
         for (environment, entity), last in last_arrivals(list(by_id)).items()
@@ -174,8 +228,8 @@ def silent_after(gap_hours: int) -> dt.timedelta:
     return min(max(PAUSES * dt.timedelta(hours=gap_hours + 1), SILENT_AT_LEAST), SILENT_AT_MOST)
 
 
-def _scopes(environments: list[Environment]) -> dict[int, list[str]]:
-    """Partner id -> the entities of his newest scope; a partner without one is not there."""
+def _scopes(environments: list[Environment]) -> Scopes:
+    """A partner without a scope is not there."""
     newest = (
         Scope.objects.filter(partner__in=[environment.partner_id for environment in environments])
         .order_by("partner_id", "-id")

@@ -233,6 +233,11 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
         "task": "entities.refresh_fx_rates",
         "schedule": crontab(hour=16, minute=30),  # UTC; the ECB publishes at about 16:00 in Frankfurt
     },
+    "roll-up-freshness": {
+        "task": "entities.roll_up_freshness",
+        "schedule": timedelta(minutes=5),
+        "options": {"expires": 300},
+    },
     "compute-checklists": {
         "task": "onboarding.compute_checklists",
         "schedule": timedelta(seconds=20),

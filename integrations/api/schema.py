@@ -31,6 +31,7 @@ GROUPS = {
     "/activity": "Activity",
     "/partner": "Partner",
     "/checklist": "Checklist",
+    "/freshness": "Freshness",
     "/clients": "Clients",
     "/mappings": "Mappings and affiliates",
     "/affiliates": "Mappings and affiliates",

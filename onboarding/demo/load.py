@@ -19,6 +19,7 @@ from django.db import connection, transaction
 
 from entities.models import Batch, Entity
 from entities.pipeline import InvalidJson, Report, ingest, parse_json
+from entities.pipeline.lags import EVENT, lags_of
 from integrations.clients import NewSecret
 from integrations.models import ApiRequest, Client, ClientSecret
 from integrations.payloads import excerpt
@@ -98,13 +99,17 @@ def push(delivery: Delivery, environment: Environment, call: ApiRequest) -> Repo
 
 def told(delivery: Delivery, report: Report, call: ApiRequest) -> Batch:
     """The batch as it would stand had it come when the story says: its times, and what was late then."""
-    late = sum(
-        outcome == "created" and was_late(delivery.entity, record, delivery.at)
-        for outcome, record in zip(report.outcomes, delivery.records, strict=False)
-    )
+    outcomes = zip(report.outcomes, delivery.records, strict=False)
+    created = [record for outcome, record in outcomes if outcome == "created"]
+    late = sum(was_late(delivery.entity, record, delivery.at) for record in created)
     others = sum(warning.code != "late" for warning in report.warnings)
-    finished = delivery.at + dt.timedelta(milliseconds=call.duration_ms)
-    return Batch(id=report.batch_id, started_at=delivery.at, finished_at=finished, late=late, warnings=others + late)
+    batch = Batch(id=report.batch_id, started_at=delivery.at, late=late, warnings=others + late)
+    batch.finished_at = delivery.at + dt.timedelta(milliseconds=call.duration_ms)
+    if created:
+        events = [record[EVENT[Entity(delivery.entity)]] for record in created]
+        batch.lags, batch.lag_seconds, _ = lags_of(delivery.entity, events, received_at=delivery.at, looked_at=None)
+        batch.own_seconds = len(created) * call.duration_ms / 1000
+    return batch
 
 
 def was_late(entity: str, record: dict[str, Any], at: dt.datetime) -> bool:
@@ -150,9 +155,11 @@ def _call(at: dt.datetime, environment: Environment, client: Client, rng: random
 DATE_BACK = [
     """
     UPDATE entities_batch b
-       SET started_at = t.started_at, finished_at = t.finished_at, late = t.late, warnings = t.warnings
+       SET started_at = t.started_at, finished_at = t.finished_at, late = t.late, warnings = t.warnings,
+           lags = t.lags, lag_seconds = t.lag_seconds, own_seconds = t.own_seconds
       FROM json_to_recordset(%(batches)s::json)
-           AS t (id uuid, started_at timestamptz, finished_at timestamptz, late integer, warnings integer)
+           AS t (id uuid, started_at timestamptz, finished_at timestamptz, late integer, warnings integer,
+                 lags integer[], lag_seconds float, own_seconds float)
      WHERE b.id = t.id
     """,
     """
@@ -187,7 +194,7 @@ DATE_BACK = [
 
 
 def date_back(environment: Environment, batches: list[Batch]) -> None:
-    columns = ("id", "started_at", "finished_at", "late", "warnings")
+    columns = ("id", "started_at", "finished_at", "late", "warnings", "lags", "lag_seconds", "own_seconds")
     rows = [{column: getattr(batch, column) for column in columns} for batch in batches]
     with connection.cursor() as cursor:
         for statement in DATE_BACK:

@@ -1,4 +1,4 @@
-"""Told by itself: secrets that end, refusals, silence. Each once until it is over."""
+"""Told by itself: secrets that end, refusals, lateness, silence. Each once until it is over."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from tests.factories import (
     MembershipFactory,
     PartnerFactory,
     QuarantinedRecordFactory,
+    RehearsalWindowFactory,
     UserFactory,
 )
 from track360.models import Environment, Partner
@@ -93,7 +94,8 @@ def test_what_is_told_leads_to_a_page_that_opens(partner: Partner, production: E
     ClientSecretFactory(client=ClientFactory(environment=production), expires_at=NOW + DAY)
     ActivityFactory(environment=production, date=(NOW - 5 * DAY).date())
     came(production, NOW - 4 * DAY, "activity")
-    assert len(titles()) == 4
+    late(production, 20, 20, "customers")
+    assert len(titles()) == 5
     browser = Browser()
     browser.force_login(UserFactory(is_staff=True), backend="allauth.account.auth_backends.AuthenticationBackend")
     for notification in Notification.objects.all():
@@ -183,6 +185,64 @@ def test_each_entity_and_environment_is_told_apart_and_after_an_hour_it_is_over(
     assert titles(now=NOW + HOUR) == []
 
 
+# -- Lateness -----------------------------------------------------------------
+
+
+def late(environment: Environment, created: int, late: int, entity: str = "transactions", **fields: Any) -> Batch:
+    fields = {"lags": [created - late, 0, 0, 0, 0, 0, late, 0, 0, 0, 0, 0], "lag_seconds": 900 * late, **fields}
+    return came(environment, fields.pop("at", NOW - MINUTE), entity, created=created, late=late, **fields)
+
+
+@pytest.mark.parametrize(("created", "number", "is_told"), [(20, 2, True), (20, 1, False), (19, 19, False)])
+def test_under_95_percent_of_an_hour_in_time_is_told(production: Environment, created: int, number: int, is_told: bool):
+    late(production, created, number)
+    assert bool(titles()) == is_told
+
+
+def test_lateness_is_told_with_whose_part_it_is_and_is_over_with_the_hour(production: Environment):
+    late(production, 200, 100)
+    late(production, 800, 20)
+    assert titles() == ["88.0 % of the transactions of the last hour came in time in production"]
+    told = Notification.objects.get()
+    assert told.kind == "records.late"
+    assert told.text.startswith("880 of 1,000 new records were here within 5 minutes; it should be 95 %.")
+    assert "the way to us, before our part begins" in told.text
+    assert titles(now=NOW + HOUR) == []
+
+
+def test_that_our_part_is_the_larger_is_said(production: Environment):
+    late(production, 20, 20, own_seconds=900 * 15)
+    titles()
+    assert "which is our part" in Notification.objects.get().text
+
+
+def test_late_activity_and_what_is_not_measured_is_not_told(production: Environment):
+    late(production, 30, 30, "activity")
+    late(production, 30, 30, lags=None, door="backfill")
+    late(production, 30, 30, at=NOW - HOUR - MINUTE)
+    assert titles() == []
+
+
+def test_an_entity_that_is_not_in_scope_is_not_late(partner: Partner, production: Environment):
+    Scope.objects.create(partner=partner, patterns={"customers": "push"})
+    late(production, 20, 20)
+    late(production, 20, 20, "customers")
+    assert titles() == ["0.0 % of the customers of the last hour came in time in production"]
+
+
+def test_a_sandbox_is_to_be_in_time_while_a_rehearsal_is_open(partner: Partner, sandbox: Environment):
+    late(sandbox, 20, 20)
+    assert titles() == []
+    window = RehearsalWindowFactory(partner=partner, opened_at=NOW - HOUR, closes_at=NOW + MINUTE)
+    assert titles() == ["0.0 % of the transactions of the last hour came in time in sandbox"]
+    window.earned_at = NOW
+    window.save()
+    assert titles() == []
+    window.earned_at, window.closes_at = None, NOW
+    window.save()
+    assert titles() == []
+
+
 # -- Silence ------------------------------------------------------------------
 
 
@@ -265,7 +325,7 @@ def test_a_look_takes_as_many_queries_for_many_partners_as_for_few(db: None):
             watch(now=NOW)
         return len(captured)
 
-    assert queries(1) == queries(8) <= 12
+    assert queries(1) == queries(8) <= 14
 
 
 def test_nobody_at_all_is_looked_at_without_trouble(db: None):

@@ -51,6 +51,8 @@ MOST = 12
 # Page -> queries of a member, whose role is one of them.
 COUNTS = {
     "": 12,
+    "freshness/": 11,
+    "freshness/?span=30d": 11,
     "onboarding/": 10,
     "onboarding/3/": 10,
     "onboarding/6/": 11,
