@@ -38,8 +38,7 @@ NEEDS_SECRET = frozenset({Auth.HEADER, Auth.BEARER, Auth.OAUTH})
 TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 # Those that say where a request goes, or where it ends; and what is said between two machines alone.
 NOT_A_KEY = frozenset(
-    "host content-length content-type content-encoding transfer-encoding connection keep-alive te trailer upgrade "
-    "expect accept accept-encoding range user-agent".split()
+    ["host", "content-length", "content-type", "content-encoding", "transfer-encoding", "connection", "keep-alive", "te", "trailer", "upgrade", "expect", "accept", "accept-encoding", "range", "user-agent"]
 )
 HEADER_VALUE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
 LABEL = "[0-9A-Za-z_](?:[0-9A-Za-z_-]*[0-9A-Za-z_])?"
@@ -209,5 +208,3 @@ def places(connection: Connection) -> set[tuple[str, str, int | None]]:
         return {(connection.kind, connection.host.lower().rstrip("."), connection.port)}
     addresses = [httpx.URL(url) for url in (connection.base_url, connection.token_url) if url]
     return {(address.scheme, address.host, address.port) for address in addresses}
-
-

@@ -71,7 +71,7 @@ def create_connection(
 def change_connection(
     connection: Connection, *, values: rules.Values, actor: audit.Actor, secret: str = ""
 ) -> Connection:
-    """What `values` leaves out stays. Where it leads or how it signs in: it has to be tested again, and is off till then.
+    """What `values` leaves out stays. Where it leads or how it signs in: tested again, and off till then.
 
     Leads it to another host, its secret is forgotten unless one comes along.
     """
@@ -130,7 +130,7 @@ def switch_connection(
 
 @transaction.atomic
 def remove_connection(connection: Connection, *, actor: audit.Actor) -> None:
-    """It fetches nothing more, nor do its feeds, and its secret is wiped. What it fetched stays. Again: nothing changes."""
+    """It fetches nothing more, nor do its feeds, and its secret is wiped; what it fetched stays. Again: no change."""
     try:
         connection = locked(connection)
     except ValidationError:

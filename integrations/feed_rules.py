@@ -39,7 +39,9 @@ DAILY_AT = dt.time(5)  # activity; so that the guide's 06:00 holds
 EVERY_MINUTES = 2  # what happens now; so that the guide's 5 minutes hold
 
 POINTER = re.compile(r"(?:/(?:[^~/]|~[01])*)*")
-PATH = re.compile(r"/?(?:[0-9A-Za-z._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})+(?:/(?:[0-9A-Za-z._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})+)*/?")
+PATH = re.compile(
+    r"/?(?:[0-9A-Za-z._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})+(?:/(?:[0-9A-Za-z._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})+)*/?"
+)
 TEMPLATE = re.compile(r"\{([A-Za-z_][A-Za-z_0-9:]*)\}")
 TEMPLATES = frozenset(f"{edge}{form}" for edge in ("since", "until") for form in ("", ":date", ":unix", ":ms"))
 RELATION = re.compile(r"[^\x00-\x1f\"'`;.]+(?:\.[^\x00-\x1f\"'`;.]+){0,2}")

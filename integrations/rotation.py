@@ -22,7 +22,7 @@ SECOND_FACTORS = ("secret", "seed", "migrated_codes")  # the members of `data` t
 
 @dataclass
 class Rotation:
-    """How many secrets were sealed anew, were so already, and could not be opened: their key is in FIELD_KEYS no more."""
+    """How many were sealed anew, were so already, and cannot be opened: their key is in FIELD_KEYS no more."""
 
     rotated: int = 0
     kept: int = 0
