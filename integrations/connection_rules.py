@@ -25,6 +25,7 @@ SQL_FIELDS = ("host", "port", "database", "ca_certificate")
 # Where it leads and how it signs in: what a test that passed says nothing about any more once it changes.
 TESTED = (*REST_FIELDS, *SQL_FIELDS, "user")
 FIELDS = ("name", *TESTED)
+PLACE = ("base_url", "host", "port", "database")
 EMPTY: dict[str, Any] = {"auth": Auth.NONE, "port": None}
 USED_BY: dict[str, frozenset[str]] = {
     "auth_header": frozenset({Auth.HEADER}),

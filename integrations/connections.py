@@ -89,6 +89,9 @@ def change_connection(
         return connection
     if secret or set(changed) & set(rules.TESTED):
         take_pass(connection)
+    if set(changed) & set(rules.PLACE):
+        for feed in live_feeds(connection):
+            stop_runs(feed, actor=actor)  # how far they got says nothing of another source
     _save(connection)
     detail = {"changed": changed, "with_secret": bool(secret), "secret_forgotten": forgets}
     _audit("connection.changed", connection, actor, **detail)

@@ -74,7 +74,9 @@ def switch_feed(feed: Feed, *, on: bool, actor: audit.Actor) -> Feed:
     if not on:
         feed.next_run_at = None
     feed.save(update_fields=["is_on", "next_run_at"])
-    if on:
+    if on and feed.paused_at is not None:
+        feed = schedule.resume_feed(feed, actor=actor)
+    elif on:
         schedule.plan_next(feed, now=timezone.now())
     _audit("feed.switched_on" if on else "feed.switched_off", feed, actor)
     return feed
