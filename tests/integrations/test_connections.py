@@ -154,9 +154,7 @@ def test_a_secret_never_goes_to_another_host_than_it_was_given_for(sandbox: Envi
         connection, values={"base_url": "https://API.casino.example/other"}, actor=SYSTEM
     )
     assert same.sealed_secret
-    elsewhere = connections.change_connection(
-        connection, values={"base_url": "https://evil.example/v2"}, actor=SYSTEM
-    )
+    elsewhere = connections.change_connection(connection, values={"base_url": "https://evil.example/v2"}, actor=SYSTEM)
     assert (elsewhere.sealed_secret, elsewhere.secret_set_at) == ("", None)
 
 

@@ -14,7 +14,8 @@ from django.utils import timezone
 
 from entities.models import Entity, RecordChange
 from entities.pipeline import ingest
-from integrations.models import WebhookEndpoint
+from integrations import connections
+from integrations.models import Connection, Feed, WebhookEndpoint
 from onboarding import checklist
 from onboarding.mappings import Wish, save_mappings
 from onboarding.models import Onboarding, Sample
@@ -28,12 +29,15 @@ from tests.factories import (
     BatchFactory,
     ClientFactory,
     ClientSecretFactory,
+    ConnectionFactory,
     CustomerFactory,
+    FeedFactory,
     MembershipFactory,
     OnboardingFactory,
     QuarantinedRecordFactory,
     RecordCounterFactory,
     RehearsalWindowFactory,
+    RunFactory,
     SampleFactory,
     ScopeFactory,
     SeenStatusFactory,
@@ -72,6 +76,9 @@ COUNTS = {
     "audit/": 6,
     "team/": 7,
     "notifications/": 7,
+    "connections/": 8,
+    "connections/{connection}/": 11,
+    "connections/{connection}/feeds/{feed}/edit/": 7,
     "settings/webhooks/": 6,
     "settings/webhooks/{webhook}/": 7,
 }
@@ -99,6 +106,13 @@ def fill(sandbox: Environment, number: int) -> None:
         StepNoteFactory(partner=sandbox.partner, number=8, mentioned=2)
         ScopeFactory(partner=sandbox.partner)
         ingest(sandbox, Entity.CUSTOMERS, {**record, "click_id": f"{turn} of {number}"})
+    for _ in range(min(number, 3)):
+        RunFactory(feed=Feed.objects.earliest("created_at"))
+    if number > 3:
+        for turn in range(connections.MOST - 1):
+            ConnectionFactory(environment=sandbox, name=f"{turn}")
+        for entity in ("customers", "activity"):
+            RunFactory(feed=FeedFactory(connection=Connection.objects.earliest("created_at"), entity=entity))
     for entity in ("transactions", "activity"):
         RecordCounterFactory(environment=sandbox, entity=entity, slot=number % 16)
     faulty = json.dumps([record | {"country_code": "UK"}] * number).encode()
@@ -124,6 +138,7 @@ def queries(client: Client, address: str) -> int:
 @pytest.fixture
 def measure(developer: Client, sandbox: Environment) -> Callable[[], dict[str, int]]:
     WebhookEndpointFactory(partner=sandbox.partner)
+    feed = FeedFactory(connection=ConnectionFactory(environment=sandbox))
     RehearsalWindowFactory(partner=sandbox.partner)
     for number in range(1, 9):
         StepOverrideFactory(partner=sandbox.partner, number=number)
@@ -136,6 +151,8 @@ def measure(developer: Client, sandbox: Environment) -> Callable[[], dict[str, i
             "activity": ActivityFactory(environment=sandbox).pk,
             "sample": Sample.objects.latest("created_at").pk,
             "webhook": WebhookEndpoint.objects.get().pk,
+            "connection": feed.connection.pk,
+            "feed": feed.pk,
             "quarantined": QuarantinedRecordFactory(environment=sandbox).pk,
         }
         return {page: queries(developer, f"/p/aurora-casino/sandbox/{page.format(**numbers)}") for page in COUNTS}
