@@ -64,7 +64,7 @@ SETTINGS: Json = {
     "cursor_column": text(100, "Database: the column that rises with each change."),
     "fields": NAMES
     | {
-        "description": "The guide's field -> its name at the source. Empty: the same names; else those left out are not read."
+        "description": "The guide's field -> its name at the source. Empty: the same; else what is left out is not read."
     },
     "time_zone": text(64, "IANA; for times without an offset."),
     "page_size": PAGE_SIZE,

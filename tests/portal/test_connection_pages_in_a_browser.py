@@ -62,7 +62,7 @@ def connections(sandbox: Environment) -> list[Connection]:
 @pytest.fixture
 def addresses(connections: list[Connection]) -> list[str]:
     platform, replica, crm = (f"{HOME}{one.pk}/" for one in connections)
-    feed, other = (one.feeds.get(entity=entity) for one, entity in zip(connections, ("customers", "activity")))
+    feed, other = connections[0].feeds.get(entity="customers"), connections[1].feeds.get()
     pages = [HOME, f"{HOME}new/", f"{HOME}new/rest/", f"{HOME}new/postgresql/", platform, replica, crm]
     pages += [f"{platform}{what}/" for what in ("edit", "secret", "remove")]
     pages += [f"{platform}feeds/{feed.pk}/{what}/" for what in ("edit", "cursor", "backfill", "remove")]
