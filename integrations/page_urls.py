@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, include, path
 
-from integrations import views
+from integrations import run_views, views
 
 client_pages: list[URLPattern | URLResolver] = [
     path("", views.client_detail, name="client-detail"),
@@ -16,6 +16,7 @@ pages: list[URLPattern | URLResolver] = [
     path("credentials/", views.client_list, name="client-list"),
     path("credentials/new/", views.client_new, name="client-new"),
     path("credentials/<slug:client_id>/", include(client_pages)),
+    path("connections/runs/", include(run_views)),
     path("requests/", views.request_list, name="request-list"),
     path("requests/<uuid:request_id>/", views.request_detail, name="request-detail"),
 ]

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from entities.models import Entity, RecordChange
 from entities.pipeline import ingest
-from integrations.models import WebhookEndpoint
+from integrations.models import Feed, SyncEvent, WebhookEndpoint
 from onboarding import checklist
 from onboarding.mappings import Wish, save_mappings
 from onboarding.models import Onboarding, Sample
@@ -29,17 +29,20 @@ from tests.factories import (
     ClientFactory,
     ClientSecretFactory,
     CustomerFactory,
+    FeedFactory,
     MembershipFactory,
     OnboardingFactory,
     QuarantinedRecordFactory,
     RecordCounterFactory,
     RehearsalWindowFactory,
+    RunFactory,
     SampleFactory,
     ScopeFactory,
     SeenStatusFactory,
     StepChangeFactory,
     StepNoteFactory,
     StepOverrideFactory,
+    SyncEventFactory,
     TransactionFactory,
     WebhookEndpointFactory,
 )
@@ -63,6 +66,8 @@ COUNTS = {
     "transactions/{transaction}/": 10,
     "activity/{activity}/": 9,
     "quarantine/": 7,
+    "connections/runs/": 9,
+    "connections/runs/{run}/": 6,
     "mappings/": 11,
     "mappings/history/": 7,
     "affiliates/": 11,
@@ -79,6 +84,7 @@ COUNTS = {
 
 def fill(sandbox: Environment, number: int) -> None:
     """`number` rows of everything, and a customer with as many changes."""
+    feed = Feed.objects.filter(environment=sandbox).first() or FeedFactory(connection__environment=sandbox)
     record = {"customer_id": "cst_changed", "signup_date": "2026-03-12T09:15:00Z", "affiliate_id": "aff_1"}
     for turn in range(number):
         CustomerFactory(environment=sandbox, affiliate_id=f"aff_{turn}")
@@ -87,6 +93,9 @@ def fill(sandbox: Environment, number: int) -> None:
         QuarantinedRecordFactory(environment=sandbox, field=f"field_{turn}")
         BatchFactory(environment=sandbox)
         SampleFactory(environment=sandbox, invalid=1)
+        run = RunFactory(feed=feed)
+        SyncEventFactory.create_batch(3, run=run)
+        RunFactory(feed=feed, state="paused", kind="backfill")
         ApiRequestFactory(environment=sandbox, status=422)
         SeenStatusFactory(environment=sandbox, raw_value=f"value {turn} of {number}")
         save_mappings(sandbox.partner, [Wish("status", f"value {turn} of {number}", "approved")], actor=Actor())
@@ -135,6 +144,7 @@ def measure(developer: Client, sandbox: Environment) -> Callable[[], dict[str, i
             "transaction": TransactionFactory(environment=sandbox, customer_id="cst_changed").pk,
             "activity": ActivityFactory(environment=sandbox).pk,
             "sample": Sample.objects.latest("created_at").pk,
+            "run": SyncEvent.objects.latest("pk").run_id,
             "webhook": WebhookEndpoint.objects.get().pk,
             "quarantined": QuarantinedRecordFactory(environment=sandbox).pk,
         }

@@ -342,7 +342,12 @@ RAIL = (
 
 
 # Pages whose name does not begin with that of their section.
-SECTION_OF = {"swagger": "docs"}
+SECTION_OF = {
+    "swagger": "docs",
+    "sync-run-list": "connection",
+    "sync-run-detail": "connection",
+    "sync-run-new": "connection",
+}
 
 
 @register.simple_tag(takes_context=True)
