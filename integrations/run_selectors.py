@@ -78,6 +78,12 @@ def feeds_for(environment: Environment) -> QuerySet[Feed]:
     )
 
 
+def may_fetch(feed: Feed) -> bool:
+    """Whether a run can be asked for now; its connection is loaded."""
+    is_there = feed.removed_at is None and feed.connection.removed_at is None
+    return is_there and feed.is_on and feed.connection.is_on and feed.paused_at is None
+
+
 def feeds_with_last_runs(environment: Environment) -> list[tuple[Feed, SyncRun | None]]:
     """Each feed in the order of fetching, and its latest run: one look into the feed's index each."""
     latest = SyncRun.objects.filter(feed=OuterRef("pk")).order_by("-due_at").values("pk")[:1]

@@ -8,18 +8,25 @@ from collections.abc import Callable
 from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.http import Http404, HttpResponse
-from django.shortcuts import redirect
+from django.shortcuts import get_object_or_404, redirect
 from django.urls import URLPattern, path
 from django.utils import timezone
-from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
 from entities.addresses import page_addresses, portal_url
 from integrations import run_selectors, runs
 from integrations.models import SyncRun
 from integrations.pull import schedule
-from integrations.run_forms import RunFilterForm, RunForm
-from integrations.run_words import WHAT_TO_DO, pace_of, schedule_of, sentence_for, sentence_of_list
+from integrations.run_forms import RunFilterForm
+from integrations.run_words import (
+    WHAT_TO_DO,
+    cursors_of,
+    pace_of,
+    schedule_of,
+    sentence_for,
+    sentence_of_list,
+    window_of,
+)
 from integrations.tasks import ring
 from track360.access import MANAGERS, audit_actor, portal_view
 from track360.audit import Actor
@@ -45,12 +52,13 @@ def sync_run_list(request: PortalRequest) -> HttpResponse:
     context = {
         "form": form,
         "state": sentence_of_list((feed for feed, _ in feeds), open_runs),
-        "feeds": [(feed, schedule_of(feed), last) for feed, last in feeds],
+        "feeds": [(feed, schedule_of(feed), last, run_selectors.may_fetch(feed)) for feed, last in feeds],
         "open_runs": [(run, sentence_for(run, now=now)) for run in open_runs],
         "is_live": any(_moves(run) for run in open_runs),
         "mark": mark,
-        "rows": page.rows,
+        "rows": [(run, window_of(run), cursors_of(run)) for run in page.rows],
         "clear_url": request.path if form.is_filtered else "",
+        "needs_somebody": _needs_somebody(open_runs),
         "may_run": request.role in MANAGERS,
         **page_addresses(request, page),
     }
@@ -67,6 +75,11 @@ def _moves(run: SyncRun) -> bool:
     """Whether to ask again: it is being fetched, or will be any moment."""
     waits = run.state == State.DUE and run.due_at <= timezone.now() and run.feed.is_on and run.feed.connection.is_on
     return run.state == State.RUNNING or waits
+
+
+def _needs_somebody(open_runs: list[SyncRun]) -> SyncRun | None:
+    """The first run that went no further and took its feed with it."""
+    return next((run for run in open_runs if run.state == State.PAUSED and run.feed.paused_at is not None), None)
 
 
 @portal_view()
@@ -87,41 +100,25 @@ def sync_run_detail(request: PortalRequest, run_id: uuid.UUID) -> HttpResponse:
         "events": page.rows,
         "is_live": _moves(run) and page.is_first,
         "may_act": request.role in MANAGERS,
-        "may_fetch": not run.is_open and run.feed.is_on and run.feed.connection.is_on and run.feed.paused_at is None,
+        "may_fetch": not run.is_open and run_selectors.may_fetch(run.feed),
         "breadcrumbs": [("Runs", portal_url(request, "sync-run-list")), (title, None)],
         **page_addresses(request, page),
     }
     return render_page(request, "integrations/run_detail.html", context, fragment="run")
 
 
-@never_cache
 @portal_view(roles=MANAGERS)
-def sync_run_new(request: PortalRequest) -> HttpResponse:
-    """Fetch now, or certain days beside the schedule."""
-    feeds = list(run_selectors.feeds_for(request.environment))
-    form = RunForm(request.POST or None, feeds=feeds, initial={"feed": request.GET.get("feed")})
-    if request.method == "POST" and form.is_valid():
-        days = {name: form.cleaned_data[name] for name in ("first_day", "last_day")}
-        try:
-            run = runs.fetch(form.cleaned_data["feed"], **days, actor=audit_actor(request))
-        except ValidationError as refusal:
-            form.add_refusal(refusal)
-        else:
-            ring(run)
-            messages.success(
-                request, "It is fetched now." if run.kind != SyncRun.Kind.BACKFILL else "It is on its way."
-            )
-            return redirect(portal_url(request, "sync-run-detail", run.pk))
-    here = portal_url(request, "sync-run-list")
-    context = {
-        "title": "Fetch",
-        "state": "What is new since the feed’s cursor, or certain days again. What is the same changes nothing.",
-        "breadcrumbs": [("Runs", here), ("Fetch", None)],
-        "form": form,
-        "feeds": feeds,
-        "cancel_url": here,
-    }
-    return render_page(request, "integrations/run_new.html", context)
+@require_POST
+def sync_run_now(request: PortalRequest, feed_id: uuid.UUID) -> HttpResponse:
+    feed = get_object_or_404(run_selectors.feeds_for(request.environment), pk=feed_id)
+    try:
+        run = schedule.request_run(feed, actor=audit_actor(request))
+    except ValidationError as refusal:
+        messages.error(request, " ".join(refusal.messages))
+        return redirect(portal_url(request, "sync-run-list"))
+    ring(run)
+    messages.success(request, f"{feed.get_entity_display()}: asked for. It begins in a few seconds.")
+    return redirect(portal_url(request, "sync-run-detail", run.pk))
 
 
 def _acting(action: Callable[..., SyncRun], said: str) -> Callable[..., HttpResponse]:
@@ -158,7 +155,7 @@ sync_run_resume = _acting(runs.go_on, "It goes on from where it was.")
 
 urlpatterns: list[URLPattern] = [
     path("", sync_run_list, name="sync-run-list"),
-    path("new/", sync_run_new, name="sync-run-new"),
+    path("feeds/<uuid:feed_id>/now/", sync_run_now, name="sync-run-now"),
     path("<uuid:run_id>/", sync_run_detail, name="sync-run-detail"),
     path("<uuid:run_id>/stop/", sync_run_stop, name="sync-run-stop"),
     path("<uuid:run_id>/pause/", sync_run_pause, name="sync-run-pause"),

@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable
 
+from django.utils.dateparse import parse_datetime
+
 from integrations.models import Feed, SyncRun
 from integrations.run_selectors import rows_a_second, seconds_left
 from track360.templatetags.ui import duration, number, relative
@@ -96,6 +98,30 @@ def schedule_of(feed: Feed) -> str:
     if feed.every_minutes is None:
         return "only when asked"
     return "every minute" if feed.every_minutes == 1 else f"every {feed.every_minutes} minutes"
+
+
+def window_of(run: SyncRun) -> str:
+    """`15 Mar 11:45 to 15 Mar 12:00`, for a column; the exact texts stand on the run's page."""
+    since, until = short_cursor(run.since), short_cursor(run.until)
+    if since and until:
+        return f"{since} to {until}"
+    return f"from {since}" if since else f"before {until}" if until else "all"
+
+
+def cursors_of(run: SyncRun) -> str:
+    """`15 Mar 12:00 → 15 Mar 12:15`; empty for a backfill, which moves none."""
+    if run.kind == SyncRun.Kind.BACKFILL or not (run.cursor_before or run.cursor_after):
+        return ""
+    return f"{short_cursor(run.cursor_before) or '–'} → {short_cursor(run.cursor_after) or '–'}"
+
+
+def short_cursor(text: str) -> str:
+    """A moment to the minute; a day or a number as it is."""
+    try:
+        moment = parse_datetime(text)
+    except ValueError:
+        return text
+    return f"{moment.day} {moment:%b %H:%M}" if moment and "T" in text else text
 
 
 def sentence_of_list(feeds: Iterable[Feed], runs: Iterable[SyncRun]) -> str:

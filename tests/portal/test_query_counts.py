@@ -67,7 +67,7 @@ COUNTS = {
     "activity/{activity}/": 9,
     "quarantine/": 7,
     "connections/runs/": 9,
-    "connections/runs/{run}/": 6,
+    "connections/runs/{run}/": 7,
     "mappings/": 11,
     "mappings/history/": 7,
     "affiliates/": 11,

@@ -101,7 +101,7 @@ PORTAL = {
     "request-detail": READ,
     # What is fetched
     "sync-run-list": READ,
-    "sync-run-new": CHANGE,
+    "sync-run-now": DO,
     "sync-run-detail": READ,
     "sync-run-stop": DO,
     "sync-run-pause": DO,

@@ -215,7 +215,7 @@ def test_the_refused_of_a_run_are_one_press_away(developer: Client, feed: Feed):
 def test_a_viewer_reads_and_has_no_buttons(viewer: Client, feed: Feed):
     run = RunFactory(feed=feed, state="running")
     assert "<form" not in html(viewer, f"{HOME}{run.pk}/").partition("<main")[2]
-    assert "Fetch" not in html(viewer, HOME).partition("<main")[2].partition("<h2")[0]
+    assert "Run now" not in html(viewer, HOME)
 
 
 # -- What people do -----------------------------------------------------------
@@ -251,37 +251,37 @@ def test_a_run_whose_feed_is_paused_goes_on_with_the_feed(developer: Client, fee
     assert run.state == "due"
 
 
-def test_run_now_on_the_page_of_a_run_makes_the_next_one(developer: Client, feed: Feed):
-    RunFactory(feed=feed)
-    response = developer.post(f"{HOME}new/", {"feed": feed.pk})
+def test_run_now_makes_the_next_run_and_says_who_asked(developer: Client, feed: Feed):
+    response = developer.post(f"{HOME}feeds/{feed.pk}/now/")
     run = SyncRun.objects.get(state="due")
     assert response["Location"] == f"{HOME}{run.pk}/"
     assert (run.kind, run.requested_by and run.requested_by.email) == ("manual", "dev@aurora.example")
+    assert run.requested_by is not None
+    assert run.requested_by.get_full_name() in html(developer, f"{HOME}{run.pk}/")
 
 
-def test_days_are_fetched_beside_the_schedule(developer: Client, feed: Feed):
-    developer.post(f"{HOME}new/", {"feed": feed.pk, "first_day": "2026-03-01", "last_day": "2026-03-31"})
-    run = SyncRun.objects.get()
-    assert (run.kind, run.since, run.until) == ("backfill", "2026-03-01T00:00:00Z", "2026-04-01T00:00:00Z")
+def test_run_now_is_offered_where_it_may_be_asked_for(developer: Client, feed: Feed):
+    done = RunFactory(feed=feed)
+    button = f'action="{HOME}feeds/{feed.pk}/now/"'
+    assert all(button in html(developer, page) for page in (HOME, f"{HOME}{done.pk}/"))
+    Feed.objects.update(paused_at=timezone.now())
+    assert not any(button in html(developer, page) for page in (HOME, f"{HOME}{done.pk}/"))
 
 
-@pytest.mark.parametrize(
-    ("sent", "said"),
-    [
-        ({"first_day": "2026-03-01"}, "Give both days"),
-        ({"first_day": "2026-03-02", "last_day": "2026-03-01"}, "must not be before the first"),
-        ({"first_day": "soon", "last_day": "2026-03-01"}, "Write a day like 2026-03-15."),
-        ({"feed": "00000000-0000-0000-0000-000000000000"}, "Choose a feed of this environment."),
-        ({"feed": "x"}, "Choose a feed of this environment."),
-    ],
-)
-def test_what_cannot_be_fetched_is_refused_at_its_field(developer: Client, feed: Feed, sent: dict[str, str], said: str):
-    response = developer.post(f"{HOME}new/", {"feed": str(feed.pk), **sent})
-    assert said in response.content.decode()
+def test_what_cannot_be_fetched_now_is_refused_with_the_reason(developer: Client, feed: Feed):
+    Feed.objects.update(paused_at=timezone.now(), pause_reason="The view is gone.")
+    response = developer.post(f"{HOME}feeds/{feed.pk}/now/", follow=True)
+    assert "It is paused: The view is gone. Resume it first." in response.content.decode()
     assert not SyncRun.objects.exists()
 
 
 def test_nobody_fetches_from_anothers_feed(developer: Client, feed: Feed, production: Environment):
     other = FeedFactory(connection=ConnectionFactory(environment=production))
-    response = developer.post(f"{HOME}new/", {"feed": str(other.pk)})
-    assert "Choose a feed of this environment." in response.content.decode()
+    assert developer.post(f"{HOME}feeds/{other.pk}/now/").status_code == 404
+    assert not SyncRun.objects.exists()
+
+
+def test_a_paused_feed_leads_to_the_run_that_says_why(developer: Client, feed: Feed):
+    Feed.objects.update(paused_at=timezone.now())
+    run = RunFactory(feed=feed, state="paused")
+    assert f'href="{HOME}{run.pk}/">See why' in html(developer, HOME)

@@ -342,12 +342,7 @@ RAIL = (
 
 
 # Pages whose name does not begin with that of their section.
-SECTION_OF = {
-    "swagger": "docs",
-    "sync-run-list": "connection",
-    "sync-run-detail": "connection",
-    "sync-run-new": "connection",
-}
+SECTION_OF = {"swagger": "docs", "sync-run-list": "connection", "sync-run-detail": "connection"}
 
 
 @register.simple_tag(takes_context=True)
