@@ -361,7 +361,7 @@ class ConnectionFactory(DjangoModelFactory[Connection]):
     @classmethod
     def _create(cls, model_class: type[Connection], *args: Any, **kwargs: Any) -> Connection:
         """Its secret is `CONNECTION_SECRET`."""
-        connection = model_class(*args, **kwargs)
+        connection = model_class(**kwargs)
         put_secret(connection, CONNECTION_SECRET)
         connection.save(force_insert=True)
         return connection

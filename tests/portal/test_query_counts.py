@@ -15,7 +15,7 @@ from django.utils import timezone
 from entities.models import Entity, RecordChange
 from entities.pipeline import ingest
 from integrations import connections
-from integrations.models import Connection, Feed, WebhookEndpoint
+from integrations.models import Connection, Feed, SyncEvent, WebhookEndpoint
 from onboarding import checklist
 from onboarding.mappings import Wish, save_mappings
 from onboarding.models import Onboarding, Sample
@@ -44,6 +44,7 @@ from tests.factories import (
     StepChangeFactory,
     StepNoteFactory,
     StepOverrideFactory,
+    SyncEventFactory,
     TransactionFactory,
     WebhookEndpointFactory,
 )
@@ -67,6 +68,8 @@ COUNTS = {
     "transactions/{transaction}/": 10,
     "activity/{activity}/": 9,
     "quarantine/": 7,
+    "connections/runs/": 9,
+    "connections/runs/{run}/": 7,
     "mappings/": 11,
     "mappings/history/": 7,
     "affiliates/": 11,
@@ -86,6 +89,7 @@ COUNTS = {
 
 def fill(sandbox: Environment, number: int) -> None:
     """`number` rows of everything, and a customer with as many changes."""
+    feed = Feed.objects.filter(environment=sandbox).first() or FeedFactory(connection__environment=sandbox)
     record = {"customer_id": "cst_changed", "signup_date": "2026-03-12T09:15:00Z", "affiliate_id": "aff_1"}
     for turn in range(number):
         CustomerFactory(environment=sandbox, affiliate_id=f"aff_{turn}")
@@ -94,6 +98,9 @@ def fill(sandbox: Environment, number: int) -> None:
         QuarantinedRecordFactory(environment=sandbox, field=f"field_{turn}")
         BatchFactory(environment=sandbox)
         SampleFactory(environment=sandbox, invalid=1)
+        run = RunFactory(feed=feed)
+        SyncEventFactory.create_batch(3, run=run)
+        RunFactory(feed=feed, state="paused", kind="backfill")
         ApiRequestFactory(environment=sandbox, status=422)
         SeenStatusFactory(environment=sandbox, raw_value=f"value {turn} of {number}")
         save_mappings(sandbox.partner, [Wish("status", f"value {turn} of {number}", "approved")], actor=Actor())
@@ -106,8 +113,6 @@ def fill(sandbox: Environment, number: int) -> None:
         StepNoteFactory(partner=sandbox.partner, number=8, mentioned=2)
         ScopeFactory(partner=sandbox.partner)
         ingest(sandbox, Entity.CUSTOMERS, {**record, "click_id": f"{turn} of {number}"})
-    for _ in range(min(number, 3)):
-        RunFactory(feed=Feed.objects.earliest("created_at"))
     if number > 3:
         for turn in range(connections.MOST - 1):
             ConnectionFactory(environment=sandbox, name=f"{turn}")
@@ -150,6 +155,7 @@ def measure(developer: Client, sandbox: Environment) -> Callable[[], dict[str, i
             "transaction": TransactionFactory(environment=sandbox, customer_id="cst_changed").pk,
             "activity": ActivityFactory(environment=sandbox).pk,
             "sample": Sample.objects.latest("created_at").pk,
+            "run": SyncEvent.objects.latest("pk").run_id,
             "webhook": WebhookEndpoint.objects.get().pk,
             "connection": feed.connection.pk,
             "feed": feed.pk,

@@ -343,7 +343,7 @@ RAIL = (
 
 
 # Pages whose name does not begin with that of their section.
-SECTION_OF = {"swagger": "docs"}
+SECTION_OF = {"swagger": "docs", "sync-run-list": "connection", "sync-run-detail": "connection"}
 
 
 @register.simple_tag(takes_context=True)
