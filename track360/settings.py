@@ -258,6 +258,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
         "schedule": timedelta(seconds=10),
         "options": {"expires": 10},
     },
+    "ring-for-tests": {"task": "integrations.ring_for_tests", "schedule": timedelta(minutes=1)},
     "ring-for-runs": {
         "task": "integrations.ring_for_runs",
         "schedule": timedelta(seconds=15),

@@ -339,6 +339,7 @@ RAIL = (
     ("", "checklist", "Onboarding", "onboarding"),
     ("", "notification-list", "Notifications", "bell"),
     ("Set up", "client-list", "Credentials", "key"),
+    ("Set up", "connection-list", "Connections", "plug"),
     ("Set up", "mapping-list", "Mappings", "mapping"),
     ("Set up", "affiliate-list", "Affiliates", "partners"),
     ("Set up", "sample-list", "Samples", "sample"),
@@ -356,7 +357,7 @@ RAIL = (
 
 
 # Pages whose name does not begin with that of their section.
-SECTION_OF = {"swagger": "docs"}
+SECTION_OF = {"swagger": "docs", "sync-run-list": "connection", "sync-run-detail": "connection"}
 
 
 @register.simple_tag(takes_context=True)
