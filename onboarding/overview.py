@@ -13,6 +13,7 @@ from entities.models import Entity
 from entities.quarantine_selectors import Cause, quarantine_causes
 from entities.snippets import BACKSLASH, push_command
 from integrations.models import ApiRequest, Client
+from integrations.run_selectors import Pulls, pulls_of
 from track360.models import Environment, Partner
 
 DAY = 24
@@ -28,6 +29,7 @@ class Overview:
     day: Traffic  # the last 24 hours
     refused_requests: list[ApiRequest]
     causes: list[Cause]
+    pulls: Pulls | None  # None where nothing is fetched
 
 
 def overview_of(environment: Environment, *, hours: int, now: dt.datetime) -> Overview:
@@ -44,6 +46,7 @@ def overview_of(environment: Environment, *, hours: int, now: dt.datetime) -> Ov
         day=traffic_over(counted[-DAY:]),
         refused_requests=_refused_requests(environment, since=now - dt.timedelta(hours=DAY)),
         causes=quarantine_causes(environment, limit=LISTED),
+        pulls=pulls_of(environment),
     )
 
 

@@ -19,9 +19,12 @@ from tests.factories import (
     BatchFactory,
     ClientFactory,
     ClientSecretFactory,
+    ConnectionFactory,
+    FeedFactory,
     MembershipFactory,
     QuarantinedRecordFactory,
     RecordCounterFactory,
+    RunFactory,
 )
 from tests.portal.walks import team_member, walk
 from track360.models import Environment, Partner
@@ -188,3 +191,30 @@ def test_every_entity_has_its_tile(developer: Client, sandbox: Environment):
     html = overview(developer)
     for entity in Entity:
         assert f"/p/aurora-casino/sandbox/{entity.value}/" in html
+
+
+# -- What is fetched ----------------------------------------------------------
+
+
+def test_where_nothing_is_fetched_the_overview_says_nothing_of_it(developer: Client, sandbox: Environment):
+    assert "connections/runs/" not in overview(developer)
+
+
+def test_what_is_fetched_has_a_line_with_the_last_and_the_next_run(developer: Client, sandbox: Environment):
+    feed = FeedFactory(connection__environment=sandbox)
+    RunFactory(feed=feed, due_at=timezone.now() - dt.timedelta(minutes=3))
+    html = overview(developer)
+    line = re.search(
+        r"Fetched from your side: last <time[^>]*>3 min ago</time>, next <time[^>]*>in 14 min</time>", html
+    )
+    assert line is not None
+    assert 'href="/p/aurora-casino/sandbox/connections/runs/"' in html
+
+
+def test_a_paused_feed_is_the_line_and_the_next_run_is_not_its_own(developer: Client, sandbox: Environment):
+    connection = ConnectionFactory(environment=sandbox)
+    FeedFactory(connection=connection, entity="activity", paused_at=timezone.now())
+    FeedFactory(connection=connection, entity="customers", paused_at=timezone.now())
+    html = overview(developer)
+    assert "Fetching is paused: customers, activity" in html
+    assert "Fetched from your side" not in html
