@@ -28,7 +28,17 @@ from entities.models import (
     StatusMapping,
     Transaction,
 )
-from integrations.models import ApiRequest, Client, ClientSecret, WebhookEndpoint
+from integrations.models import (
+    ApiRequest,
+    Client,
+    ClientSecret,
+    Connection,
+    ConnectionTest,
+    Feed,
+    SyncEvent,
+    SyncRun,
+    WebhookEndpoint,
+)
 from onboarding.models import Onboarding, RehearsalWindow, Sample, Scope, StepChange, StepNote, StepOverride, StepState
 from track360.models import Environment, Invitation, Membership, Partner, User
 from track360.sealed import seal
@@ -304,6 +314,64 @@ class ApiRequestFactory(DjangoModelFactory[ApiRequest]):
     ip = "192.0.2.7"
     user_agent = "curl/8.5.0"
     received = 1
+
+
+class ConnectionFactory(DjangoModelFactory[Connection]):
+    """A REST API; its secret is sealed by `integrations.connections.put_secret`."""
+
+    class Meta:
+        model = Connection
+
+    environment = factory.SubFactory(EnvironmentFactory)
+    name = factory.Sequence(lambda n: f"Back office {n}")
+    kind = Connection.Kind.REST
+    base_url = "https://api.casino.example/v2"
+
+
+class FeedFactory(DjangoModelFactory[Feed]):
+    class Meta:
+        model = Feed
+
+    connection = factory.SubFactory(ConnectionFactory)
+    environment = factory.SelfAttribute("connection.environment")
+    entity = Entity.TRANSACTIONS
+    path = "/records"
+
+
+class ConnectionTestFactory(DjangoModelFactory[ConnectionTest]):
+    """One that passed."""
+
+    class Meta:
+        model = ConnectionTest
+
+    connection = factory.SubFactory(ConnectionFactory)
+    environment = factory.SelfAttribute("connection.environment")
+    state = ConnectionTest.State.PASSED
+    finished_at = factory.LazyFunction(timezone.now)
+
+
+class SyncRunFactory(DjangoModelFactory[SyncRun]):
+    """One that is done."""
+
+    class Meta:
+        model = SyncRun
+
+    feed = factory.SubFactory(FeedFactory)
+    environment = factory.SelfAttribute("feed.environment")
+    entity = factory.SelfAttribute("feed.entity")
+    state = SyncRun.State.DONE
+    started_at = factory.LazyFunction(timezone.now)
+    finished_at = factory.LazyFunction(timezone.now)
+
+
+class SyncEventFactory(DjangoModelFactory[SyncEvent]):
+    class Meta:
+        model = SyncEvent
+
+    run = factory.SubFactory(SyncRunFactory)
+    kind = SyncEvent.Kind.CALL
+    url = "https://api.casino.example/v2/records"
+    status = 200
 
 
 class WebhookEndpointFactory(DjangoModelFactory[WebhookEndpoint]):

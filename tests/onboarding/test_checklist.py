@@ -19,6 +19,8 @@ from tests.factories import (
     BatchFactory,
     ClientFactory,
     ClientSecretFactory,
+    ConnectionFactory,
+    ConnectionTestFactory,
     CustomerFactory,
     MembershipFactory,
     PartnerFactory,
@@ -118,6 +120,37 @@ def test_credentials_count_once_a_token_was_fetched_and_until_they_are_revoked(
     assert step(partner, 2).state == "open"
 
 
+def test_what_is_pulled_takes_a_connection_that_passed_and_no_client(
+    partner: Partner, sandbox: Environment, team: Actor
+) -> None:
+    agree(partner, team, customers="pull")
+    ConnectionFactory(environment=partner.environments.get(kind="production"), passed_at=NOW)
+    assert unmet(partner, 2) == ["There is no connection yet."]
+    connection = ConnectionFactory(environment=sandbox)
+    assert unmet(partner, 2) == ["None has passed a test as it stands now."]
+
+    connection.passed_at = NOW
+    connection.save()
+    assert step(partner, 2).state == "met"
+
+    connection.removed_at = NOW
+    connection.save()
+    assert (step(partner, 2).state, unmet(partner, 2)) == ("open", ["There is no connection yet."])
+
+
+def test_what_is_pulled_is_live_by_a_connection_that_is_on(partner: Partner, sandbox: Environment, team: Actor) -> None:
+    agree(partner, team, customers="pull")
+    ConnectionFactory(environment=sandbox, is_on=True)
+    production = partner.environments.get(kind="production")
+    BatchFactory(environment=production, entity="customers", door="pull")
+    connection = ConnectionFactory(environment=production)
+    assert unmet(partner, 8)[2:] == ["None is switched on."]
+
+    connection.is_on = True
+    connection.save()
+    assert len(unmet(partner, 8)) == 2  # the sign-offs
+
+
 def test_a_production_client_is_no_sandbox_client(partner: Partner) -> None:
     production = partner.environments.get(kind="production")
     ClientSecretFactory(client=ClientFactory(environment=production), last_used_at=NOW)
@@ -182,6 +215,8 @@ def sample(environment: Environment, entity: str, *, minutes: int = 0, **fields:
         ("pull", ["push"], "open"),
         ("hybrid", ["push"], "open"),
         ("hybrid", ["push", "pull"], "met"),
+        ("hybrid", ["pull", "backfill"], "open"),
+        ("pull", ["backfill"], "met"),
         ("push", ["sample", "replay", "backfill"], "open"),
     ],
 )
@@ -392,7 +427,7 @@ def computed(partner: Partner, at: dt.datetime) -> None:
     checklist.compute(partner, now=at)
 
 
-@pytest.mark.parametrize("what", ["audit", "batch", "token", "sample", "commits late"])
+@pytest.mark.parametrize("what", ["audit", "batch", "token", "sample", "test of a connection", "commits late"])
 def test_what_came_since_makes_a_checklist_out_of_date(
     partner: Partner, sandbox: Environment, team: Actor, what: str
 ) -> None:
@@ -409,6 +444,8 @@ def test_what_came_since_makes_a_checklist_out_of_date(
         secret.save()
     elif what == "sample":
         sample(sandbox, "customers")
+    elif what == "test of a connection":
+        ConnectionTestFactory(connection=ConnectionFactory(environment=sandbox), state="failed", finished_at=NOW)
     else:
         BatchFactory(environment=sandbox, started_at=last - dt.timedelta(seconds=50))
 
