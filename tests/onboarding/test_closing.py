@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import threading
+import uuid
 import zipfile
 from decimal import Decimal
 from typing import Any
@@ -15,20 +16,57 @@ import pytest
 from django.core.exceptions import ValidationError
 from django.core.files.storage import default_storage
 from django.db import connection
+from django.db.models import F
 from django.utils import timezone
 
-from entities.models import Activity, Batch, Customer, QuarantinedRecord, RecordChange, RecordCounter, SeenStatus
+from entities.models import (
+    Activity,
+    Batch,
+    Customer,
+    Difference,
+    QuarantinedRecord,
+    RecordChange,
+    RecordCounter,
+    Replay,
+    SeenStatus,
+    Sighting,
+)
 from entities.models import Transaction as MoneyTransaction
-from entities.pipeline import ingest
+from entities.pipeline import Report, ingest
+from entities.pipeline.policy import Door, Policy
 from integrations.clients import create_client, issue_token
-from integrations.models import ApiRequest, Client, WebhookEndpoint
+from integrations.connections import put_secret
+from integrations.models import (
+    ApiRequest,
+    Client,
+    Connection,
+    ConnectionTest,
+    DayTotals,
+    DoubledDay,
+    Feed,
+    SyncEvent,
+    SyncRun,
+    TotalsWatermark,
+    Waiver,
+    WebhookEndpoint,
+)
 from onboarding import jobs
 from onboarding.closing import close_partner, request_reset, run_reset
 from onboarding.erasure import erase_customer
 from onboarding.exports import available_exports, request_export, run_export
 from onboarding.models import PartnerExport, Sample, SandboxReset
 from tests.entities.test_concurrency import together
-from tests.factories import ApiRequestFactory, MembershipFactory, QuarantinedRecordFactory, UserFactory
+from tests.factories import (
+    ApiRequestFactory,
+    ConnectionFactory,
+    ConnectionTestFactory,
+    FeedFactory,
+    MembershipFactory,
+    QuarantinedRecordFactory,
+    SyncEventFactory,
+    SyncRunFactory,
+    UserFactory,
+)
 from tests.onboarding.test_erasure import PERSON, held_sample
 from tests.payloads import customers, sample, transactions
 from track360.audit import Actor
@@ -36,6 +74,8 @@ from track360.models import AuditEvent, Environment, Invitation, Partner
 from track360.partners import create_partner
 
 pytestmark = pytest.mark.django_db
+
+DAY = dt.date(2026, 3, 15)
 
 
 @pytest.fixture
@@ -60,9 +100,33 @@ def fill(environment: Environment) -> None:
     ingest(environment, "activity", [sample("activity", customer_id="cst_0")])
     held_sample(environment, *customers(2))
     ApiRequestFactory(environment=environment)
+    fetch(environment)
 
 
-STORES = (Customer, MoneyTransaction, Activity, RecordChange, QuarantinedRecord, Batch, SeenStatus, Sample, ApiRequest)
+def fetch(environment: Environment) -> SyncRun:
+    """What a hybrid feed and its reconciliation leave: rows in each store of them."""
+    feed = FeedFactory(
+        connection__environment=environment, entity="customers", every_minutes=5, cursor="2026-03-15T12:00:00Z"
+    )
+    run = SyncRunFactory(feed=feed, state="running", lease_token=uuid.uuid4())
+    SyncEventFactory(run=run)
+    policy = Policy(door=Door.COMPARE, run_id=run.pk)
+    ingest(
+        environment, "customers", [*customers(1, country_code="SE"), *customers(1, start=1)], door="pull", policy=policy
+    )
+    of = {"environment": environment, "entity": "customers"}
+    once, twice = (DayTotals.objects.create(day=DAY, side="partner", **of) for _ in range(2))
+    DoubledDay.objects.create(day=DAY, earlier=once, later=twice, **of)
+    Waiver.objects.create(day=DAY, count_difference=1, reason="known", **of)
+    TotalsWatermark.objects.create(upto=timezone.now(), **of)
+    Replay.objects.create(environment=environment)
+    return run
+
+
+STORES = (
+    *(Customer, MoneyTransaction, Activity, RecordChange, QuarantinedRecord, Batch, SeenStatus, Sample, ApiRequest),
+    *(SyncRun, DayTotals, DoubledDay, Waiver, TotalsWatermark, Difference, Sighting, Replay),
+)
 
 
 def rows(environment: Environment) -> list[int]:
@@ -85,6 +149,59 @@ def test_a_reset_empties_the_sandbox_and_nothing_else(sandbox: Environment, prod
     assert (reset.state, reset.counts["customers"], reset.counts["samples"]) == ("done", 3, 1)
     assert Client.objects.filter(environment=sandbox, revoked_at=None).count() == 1
     assert AuditEvent.objects.filter(action="sandbox.reset", environment=sandbox).count() == 1
+
+
+def test_a_reset_lets_each_feed_begin_anew_and_one_that_is_on_at_once(
+    sandbox: Environment, production: Environment
+) -> None:
+    soon = timezone.now() + dt.timedelta(hours=9)
+    connection = ConnectionFactory(environment=sandbox, is_on=True, passed_at=soon)
+    tested = ConnectionTestFactory(connection=connection)
+
+    def feed(entity: str, **fields: Any) -> Feed:
+        place = {"connection": connection, "cursor": "77", "next_run_at": soon, "is_on": True, "every_minutes": 5}
+        return FeedFactory(**place | {"entity": entity} | fields)
+
+    running, off = feed("customers"), feed("transactions", is_on=False)
+    by_hand = feed("activity", every_minutes=None)
+    SyncEventFactory(run=SyncRunFactory(feed=running))
+    kept = FeedFactory(connection__environment=production, cursor="77")
+    run_reset(request_reset(sandbox, actor=Actor()).pk)
+    for row in (running, off, by_hand, kept, connection):
+        row.refresh_from_db()
+    assert [row.cursor for row in (running, off, by_hand, kept)] == ["", "", "", "77"]
+    assert [row.next_run_at == soon for row in (running, off, by_hand)] == [False, True, True]
+    assert running.next_run_at is not None
+    assert running.next_run_at <= timezone.now()
+    assert (connection.is_on, connection.passed_at, ConnectionTest.objects.get()) == (True, soon, tested)
+    assert not SyncEvent.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_run_whose_sandbox_is_emptied_loses_its_lease_and_stores_nothing_more(sandbox: Environment) -> None:
+    run = fetch(sandbox)
+    stored = threading.Event()
+
+    def renew(report: Report) -> None:
+        """As a worker does it: the page, and that the run is still his, in one transaction."""
+        mine = SyncRun.objects.filter(pk=run.pk, lease_token=run.lease_token)
+        if not mine.update(pages=F("pages") + 1):
+            raise LookupError("the lease is lost")
+
+    def pull() -> None:
+        for turn in range(10_000):
+            page = customers(20, start=1000 + 20 * turn)
+            ingest(sandbox, "customers", page, door="pull", policy=Policy(door=Door.PULL, run_id=run.pk), also=renew)
+            stored.set()
+
+    def reset() -> None:
+        stored.wait(20)
+        run_reset(request_reset(sandbox, actor=Actor()).pk)
+
+    raised = together(pull, reset)
+    assert [str(error) for error in raised] == ["the lease is lost"]
+    assert set(SandboxReset.objects.values_list("state", flat=True)) == {"done"}
+    assert (Customer.objects.count(), Batch.objects.count(), SyncRun.objects.count()) == (0, 0, 0)
 
 
 def test_counters_are_exact_after_a_reset(sandbox: Environment) -> None:
@@ -292,6 +409,13 @@ def test_an_export_during_which_somebody_was_erased_is_made_again(partner: Partn
 # -- The end ------------------------------------------------------------------
 
 
+def connected(environment: Environment, *, secret: str) -> Connection:
+    connection = ConnectionFactory(environment=environment, is_on=True, passed_at=timezone.now())
+    put_secret(connection, secret)
+    connection.save()
+    return connection
+
+
 @pytest.fixture
 def team() -> Actor:
     return Actor(user=UserFactory(is_staff=True))
@@ -316,11 +440,17 @@ def test_a_closed_partner_has_no_access_left(partner: Partner, sandbox: Environm
         expires_at=timezone.now(),
     )
     hook = WebhookEndpoint.objects.create(partner=partner, url="https://aurora.example/hook", sealed_secret="x")
+    run = SyncRunFactory(
+        state="running", lease_token=uuid.uuid4(), feed__is_on=True, feed__connection=connected(sandbox, secret="hush")
+    )
     assert client.get("/api/v1/igaming/customers", headers=headers).status_code == 200
     exported(partner)
     close_partner(partner, reason="It stopped.", actor=team)
-    for row in (partner, invitation, hook, new.client):
+    feed, connection = run.feed, run.feed.connection
+    for row in (partner, invitation, hook, new.client, run, feed, connection):
         row.refresh_from_db()
+    assert (run.state, run.lease_token, feed.is_on, connection.is_on) == ("stopped", None, False, False)
+    assert (connection.sealed_secret, connection.secret_set_at, connection.passed_at) == ("", None, None)
     assert partner.status == "closed"
     assert client.get("/api/v1/igaming/customers", headers=headers).status_code == 401
     assert (bool(invitation.revoked_at), hook.is_active, bool(new.client.revoked_at)) == (True, False, True)
