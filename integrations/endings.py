@@ -15,7 +15,7 @@ from track360.models import Environment, Partner
 # A run that is locked gets no more lines in its log.
 FORGET_RUNS = (
     "SELECT FROM integrations_syncrun WHERE environment_id = %s ORDER BY id FOR UPDATE",
-    "DELETE FROM integrations_syncevent USING integrations_syncrun run WHERE run_id = run.id AND run.environment_id = %s",
+    "DELETE FROM integrations_syncevent USING integrations_syncrun r WHERE run_id = r.id AND r.environment_id = %s",
     "DELETE FROM integrations_syncrun WHERE environment_id = %s",
 )
 
