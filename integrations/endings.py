@@ -32,7 +32,7 @@ def forget_runs(environment: Environment) -> int:
         forgotten = cursor.rowcount
     feeds = Feed.objects.filter(environment=environment, removed_at=None)
     feeds.update(cursor="", cursor_moved_at=None)
-    scheduled = feeds.filter(Q(every_minutes__isnull=False) | Q(daily_at__isnull=False), is_on=True)
+    scheduled = feeds.filter(Q(every_minutes__isnull=False) | Q(daily_at__isnull=False), is_on=True, paused_at=None)
     scheduled.update(next_run_at=timezone.now())
     return forgotten
 

@@ -1,38 +1,27 @@
-"""The rows that a test of a connection shows, and the customers in them: who is erased goes from there too."""
+"""The rows that a test of a connection shows, and the customers in them: who is erased goes from there too.
+
+A test that ends after an erasure leaves him out by itself (`connection_tests`).
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
-from django.db import connection
 from django.db.models import QuerySet
 
 from entities.erasure import as_written, scrubbed_findings
-from entities.pipeline.erased import concerns, erased_among, without_personal
-from entities.pipeline.locks import INGEST_LOCK
+from entities.pipeline.erased import concerns, without_personal
 from integrations.models import ConnectionTest
 from track360.models import Environment
 
 Rows = dict[str, list[dict[str, Any]]]  # as of ConnectionTest.rows
 
 
-def without_erased(environment: Environment, rows: Rows) -> Rows:
-    """Rows that are about to be stored, without what is personal of customers who were erased.
-
-    In the transaction that stores them: it holds the environment's lock, so that an erasure either comes after it and
-    finds the rows, or is seen here.
-    """
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock_shared(%s, %s)", [INGEST_LOCK, environment.pk])
-    mentioned = {one for shown in rows.values() for row in shown for one in concerns(row["record"])}
-    return _without(rows, erased_among(environment, mentioned))
-
-
 def erase_rows(environment: Environment, customer_id: str) -> int:
     """Take the customer out of the tests that are kept; gives in how many he was."""
     changed = 0
     for test in _mentions(environment, customer_id).iterator():
-        rows = _without(test.rows, frozenset({customer_id}))
+        rows = _without(test.rows, customer_id)
         if rows != test.rows:
             ConnectionTest.objects.filter(pk=test.pk).update(rows=rows)
             changed += 1
@@ -49,7 +38,7 @@ def shows(environment: Environment, customer_id: str) -> bool:
     )
 
 
-def _without(rows: Rows, erased: frozenset[str]) -> Rows:
+def _without(rows: Rows, customer_id: str) -> Rows:
     return {
         entity: [
             {
@@ -58,7 +47,7 @@ def _without(rows: Rows, erased: frozenset[str]) -> Rows:
                 "errors": scrubbed_findings(row["errors"]),
                 "warnings": scrubbed_findings(row["warnings"]),
             }
-            if concerns(row["record"]) & erased
+            if customer_id in concerns(row["record"])
             else row
             for row in shown
         ]

@@ -1,8 +1,8 @@
 """The checklist of a partner: its steps judged anew from rows, what changed, and how it stands against the plan.
 
 The states are a copy of what the rows say, made by `compute` alone and remade when something changed since: an audit
-row, a batch, a token, a sample, a test of a connection, or the time. A mapping or affiliate that is written or deleted
-in any way sets `computed_at` back (a trigger of the database).
+row, a batch, a token, a sample, or the time. A mapping or affiliate that is written or deleted in any way sets
+`computed_at` back (a trigger of the database).
 """
 
 from __future__ import annotations
@@ -46,8 +46,6 @@ SELECT partner.id
                SELECT max(started_at) FROM entities_batch WHERE environment_id = environment.id
                 UNION ALL
                SELECT max(finished_at) FROM onboarding_sample WHERE environment_id = environment.id
-                UNION ALL
-               SELECT max(finished_at) FROM integrations_connectiontest WHERE environment_id = environment.id
                 UNION ALL
                SELECT max(secret.last_used_at)
                  FROM integrations_client client JOIN integrations_clientsecret secret ON secret.client_id = client.id

@@ -20,7 +20,7 @@ PHRASES = {
     "connection.changed": "changed the connection {}",
     "connection.created": "created the connection {}",
     "connection.removed": "removed the connection {}",
-    "connection.secret_replaced": "replaced the secret of the connection {}",
+    "connection.secret_set": "set the secret of the connection {}",
     "connection.switched_off": "switched the connection {} off",
     "connection.switched_on": "switched the connection {} on",
     "connection.tested": "tested the connection {}",

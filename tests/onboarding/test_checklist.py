@@ -20,7 +20,6 @@ from tests.factories import (
     ClientFactory,
     ClientSecretFactory,
     ConnectionFactory,
-    ConnectionTestFactory,
     CustomerFactory,
     MembershipFactory,
     PartnerFactory,
@@ -126,7 +125,7 @@ def test_what_is_pulled_takes_a_connection_that_passed_and_no_client(
     agree(partner, team, customers="pull")
     ConnectionFactory(environment=partner.environments.get(kind="production"), passed_at=NOW)
     assert unmet(partner, 2) == ["There is no connection yet."]
-    connection = ConnectionFactory(environment=sandbox)
+    connection = ConnectionFactory(environment=sandbox, passed_at=None)
     assert unmet(partner, 2) == ["None has passed a test as it stands now."]
 
     connection.passed_at = NOW
@@ -143,7 +142,7 @@ def test_what_is_pulled_is_live_by_a_connection_that_is_on(partner: Partner, san
     ConnectionFactory(environment=sandbox, is_on=True)
     production = partner.environments.get(kind="production")
     BatchFactory(environment=production, entity="customers", door="pull")
-    connection = ConnectionFactory(environment=production)
+    connection = ConnectionFactory(environment=production, is_on=False)
     assert unmet(partner, 8)[2:] == ["None is switched on."]
 
     connection.is_on = True
@@ -427,7 +426,7 @@ def computed(partner: Partner, at: dt.datetime) -> None:
     checklist.compute(partner, now=at)
 
 
-@pytest.mark.parametrize("what", ["audit", "batch", "token", "sample", "test of a connection", "commits late"])
+@pytest.mark.parametrize("what", ["audit", "batch", "token", "sample", "commits late"])
 def test_what_came_since_makes_a_checklist_out_of_date(
     partner: Partner, sandbox: Environment, team: Actor, what: str
 ) -> None:
@@ -444,8 +443,6 @@ def test_what_came_since_makes_a_checklist_out_of_date(
         secret.save()
     elif what == "sample":
         sample(sandbox, "customers")
-    elif what == "test of a connection":
-        ConnectionTestFactory(connection=ConnectionFactory(environment=sandbox), state="failed", finished_at=NOW)
     else:
         BatchFactory(environment=sandbox, started_at=last - dt.timedelta(seconds=50))
 

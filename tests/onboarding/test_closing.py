@@ -7,7 +7,6 @@ import hashlib
 import io
 import json
 import threading
-import uuid
 import zipfile
 from decimal import Decimal
 from typing import Any
@@ -35,11 +34,9 @@ from entities.models import Transaction as MoneyTransaction
 from entities.pipeline import Report, ingest
 from entities.pipeline.policy import Door, Policy
 from integrations.clients import create_client, issue_token
-from integrations.connections import put_secret
 from integrations.models import (
     ApiRequest,
     Client,
-    Connection,
     ConnectionTest,
     DayTotals,
     DoubledDay,
@@ -50,6 +47,7 @@ from integrations.models import (
     Waiver,
     WebhookEndpoint,
 )
+from integrations.pull import lease
 from onboarding import jobs
 from onboarding.closing import close_partner, request_reset, run_reset
 from onboarding.erasure import erase_customer
@@ -63,8 +61,8 @@ from tests.factories import (
     FeedFactory,
     MembershipFactory,
     QuarantinedRecordFactory,
+    RunFactory,
     SyncEventFactory,
-    SyncRunFactory,
     UserFactory,
 )
 from tests.onboarding.test_erasure import PERSON, held_sample
@@ -108,7 +106,7 @@ def fetch(environment: Environment) -> SyncRun:
     feed = FeedFactory(
         connection__environment=environment, entity="customers", every_minutes=5, cursor="2026-03-15T12:00:00Z"
     )
-    run = SyncRunFactory(feed=feed, state="running", lease_token=uuid.uuid4())
+    run = RunFactory(feed=feed, state="running")
     SyncEventFactory(run=run)
     policy = Policy(door=Door.COMPARE, run_id=run.pk)
     ingest(
@@ -164,7 +162,7 @@ def test_a_reset_lets_each_feed_begin_anew_and_one_that_is_on_at_once(
 
     running, off = feed("customers"), feed("transactions", is_on=False)
     by_hand = feed("activity", every_minutes=None)
-    SyncEventFactory(run=SyncRunFactory(feed=running))
+    SyncEventFactory(run=RunFactory(feed=running))
     kept = FeedFactory(connection__environment=production, cursor="77")
     run_reset(request_reset(sandbox, actor=Actor()).pk)
     for row in (running, off, by_hand, kept, connection):
@@ -184,9 +182,7 @@ def test_a_run_whose_sandbox_is_emptied_loses_its_lease_and_stores_nothing_more(
 
     def renew(report: Report) -> None:
         """As a worker does it: the page, and that the run is still his, in one transaction."""
-        mine = SyncRun.objects.filter(pk=run.pk, lease_token=run.lease_token)
-        if not mine.update(pages=F("pages") + 1):
-            raise LookupError("the lease is lost")
+        lease.write(run, pages=F("pages") + 1)
 
     def pull() -> None:
         for turn in range(10_000):
@@ -199,7 +195,7 @@ def test_a_run_whose_sandbox_is_emptied_loses_its_lease_and_stores_nothing_more(
         run_reset(request_reset(sandbox, actor=Actor()).pk)
 
     raised = together(pull, reset)
-    assert [str(error) for error in raised] == ["the lease is lost"]
+    assert [type(error) for error in raised] == [lease.LeaseLost]
     assert set(SandboxReset.objects.values_list("state", flat=True)) == {"done"}
     assert (Customer.objects.count(), Batch.objects.count(), SyncRun.objects.count()) == (0, 0, 0)
 
@@ -409,13 +405,6 @@ def test_an_export_during_which_somebody_was_erased_is_made_again(partner: Partn
 # -- The end ------------------------------------------------------------------
 
 
-def connected(environment: Environment, *, secret: str) -> Connection:
-    connection = ConnectionFactory(environment=environment, is_on=True, passed_at=timezone.now())
-    put_secret(connection, secret)
-    connection.save()
-    return connection
-
-
 @pytest.fixture
 def team() -> Actor:
     return Actor(user=UserFactory(is_staff=True))
@@ -440,9 +429,7 @@ def test_a_closed_partner_has_no_access_left(partner: Partner, sandbox: Environm
         expires_at=timezone.now(),
     )
     hook = WebhookEndpoint.objects.create(partner=partner, url="https://aurora.example/hook", sealed_secret="x")
-    run = SyncRunFactory(
-        state="running", lease_token=uuid.uuid4(), feed__is_on=True, feed__connection=connected(sandbox, secret="hush")
-    )
+    run = RunFactory(state="running", feed__connection__environment=sandbox)
     assert client.get("/api/v1/igaming/customers", headers=headers).status_code == 200
     exported(partner)
     close_partner(partner, reason="It stopped.", actor=team)

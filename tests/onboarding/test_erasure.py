@@ -20,7 +20,6 @@ from entities.models import Customer, Difference, Erasure, QuarantinedRecord, Re
 from entities.pipeline import Report, ingest
 from entities.pipeline.policy import Door, Policy
 from integrations.clients import create_client, issue_token
-from integrations.shown_rows import without_erased
 from onboarding.erasure import STORES, erase_customer, finish, scrub_sample, unfinished
 from onboarding.models import PartnerExport, Sample, SampleChunk
 from tests.factories import ConnectionTestFactory
@@ -271,10 +270,3 @@ def test_a_test_of_a_connection_loses_the_person_also_where_it_alone_knows_him(c
     gone, other = test.rows["customers"]
     assert (gone["record"], "value" in gone["errors"][0]) == ({"customer_id": "cst_9"}, False)
     assert other == rows["customers"][1]
-
-
-def test_rows_that_a_test_is_to_show_come_without_who_was_erased(sandbox: Environment) -> None:
-    ingest(sandbox, "customers", customers(2, **PERSON))
-    erase_customer(sandbox, "cst_1", actor=Actor())
-    rows = without_erased(sandbox, shown(*customers(2, **PERSON)))
-    assert [row["record"].get("email") for row in rows["customers"]] == [PERSON["email"], None]
