@@ -39,23 +39,7 @@ NEEDS_SECRET = frozenset({Auth.HEADER, Auth.BEARER, Auth.OAUTH})
 TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 # Those that say where a request goes, or where it ends; and what is said between two machines alone.
 NOT_A_KEY = frozenset(
-    [
-        "host",
-        "content-length",
-        "content-type",
-        "content-encoding",
-        "transfer-encoding",
-        "connection",
-        "keep-alive",
-        "te",
-        "trailer",
-        "upgrade",
-        "expect",
-        "accept",
-        "accept-encoding",
-        "range",
-        "user-agent",
-    ]
+    ["host", "content-length", "content-type", "content-encoding", "transfer-encoding", "connection", "keep-alive", "te", "trailer", "upgrade", "expect", "accept", "accept-encoding", "range", "user-agent"]
 )
 HEADER_VALUE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
 LABEL = "[0-9A-Za-z_](?:[0-9A-Za-z_-]*[0-9A-Za-z_])?"

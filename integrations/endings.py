@@ -45,7 +45,6 @@ def end_fetching(partner: Partner) -> dict[str, int]:
     stopped = SyncRun.objects.filter(pk__in=numbers).update(
         state=SyncRun.State.STOPPED,
         finished_at=now,
-        stop_requested=True,
         lease_token=None,
         lease_until=None,
     )

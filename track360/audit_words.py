@@ -23,6 +23,7 @@ PHRASES = {
     "connection.secret_set": "set the secret of the connection {}",
     "connection.switched_off": "switched the connection {} off",
     "connection.switched_on": "switched the connection {} on",
+    "connection.test_asked": "asked for a test of the connection {}",
     "connection.tested": "tested the connection {}",
     "customer.erased": "erased the customer {}",
     "day.judged": "said which total of the day {} is right",

@@ -327,7 +327,7 @@ def test_an_export_holds_everything_and_amounts_are_exact(
     assert [len(files[f"{kind}/customers.jsonl"]) for kind in ("sandbox", "production")] == [3, 3]
     assert files["sandbox/history.jsonl"][0]["old"]["customer_id"] == "cst_0"
     assert files["sandbox/quarantine.jsonl"][0]["payload"] == {"customer_id": "bad"}
-    assert len(files["sandbox/batches.jsonl"]) == 5
+    assert len(files["sandbox/batches.jsonl"]) == 6
     assert export.counts["sandbox/transactions.jsonl"] == 3
     assert files["partner.jsonl"][0]["slug"] == partner.slug
     assert AuditEvent.objects.filter(action="export.made", partner=partner).count() == 1
