@@ -6,6 +6,7 @@ import datetime as dt
 import hashlib
 import io
 import json
+import re
 import threading
 import zipfile
 from decimal import Decimal
@@ -24,6 +25,7 @@ from entities.models import (
     Customer,
     Difference,
     QuarantinedRecord,
+    QuarantineEvent,
     RecordChange,
     RecordCounter,
     Replay,
@@ -51,10 +53,11 @@ from integrations.pull import lease
 from onboarding import jobs
 from onboarding.closing import close_partner, request_reset, run_reset
 from onboarding.erasure import erase_customer
-from onboarding.exports import available_exports, request_export, run_export
+from onboarding.exports import OF_ENVIRONMENT, OF_OTHERS, OF_PARTNER, available_exports, request_export, run_export
 from onboarding.models import PartnerExport, Sample, SandboxReset
 from tests.entities.test_concurrency import together
 from tests.factories import (
+    CONNECTION_SECRET,
     ApiRequestFactory,
     ConnectionFactory,
     ConnectionTestFactory,
@@ -99,6 +102,7 @@ def fill(environment: Environment) -> None:
     held_sample(environment, *customers(2))
     ApiRequestFactory(environment=environment)
     fetch(environment)
+    QuarantineEvent.objects.create(record=QuarantinedRecord.objects.filter(environment=environment)[0], kind="edited")
 
 
 def fetch(environment: Environment) -> SyncRun:
@@ -329,6 +333,12 @@ def test_an_export_holds_everything_and_amounts_are_exact(
     assert files["sandbox/quarantine.jsonl"][0]["payload"] == {"customer_id": "bad"}
     assert len(files["sandbox/batches.jsonl"]) == 6
     assert export.counts["sandbox/transactions.jsonl"] == 3
+    fetched = ("feeds", "runs", "day_totals", "waivers", "doubled_days", "differences", "replays")
+    assert [len(files[f"sandbox/{name}.jsonl"]) for name in fetched] == [1, 1, 2, 1, 1, 1, 1]
+    assert files["sandbox/differences.jsonl"][0]["payload"]["country_code"] == "SE"
+    assert files["sandbox/feeds.jsonl"][0]["query"]["updated_from"] == "{since}"
+    (happened,) = files["sandbox/quarantine_events.jsonl"]
+    assert happened["record_id"] == files["sandbox/quarantine.jsonl"][0]["id"]
     assert files["partner.jsonl"][0]["slug"] == partner.slug
     assert AuditEvent.objects.filter(action="export.made", partner=partner).count() == 1
 
@@ -351,6 +361,7 @@ def test_an_export_holds_no_secret_and_nothing_of_others(partner: Partner, sandb
         partner=partner, url="https://aurora.example/hook", sealed_secret="sealed!", sealed_old_secret="sealed before!"
     )
     QuarantinedRecordFactory(environment=sandbox, payload={"customer_id": "a\x00b", "amount": Decimal("1.10")})
+    connection = ConnectionFactory(environment=sandbox)
     _, files = exported(partner)
     text = json.dumps(files, default=str)
     assert files["people.jsonl"][0]["user"] == "dev@aurora.example"
@@ -364,10 +375,27 @@ def test_an_export_holds_no_secret_and_nothing_of_others(partner: Partner, sandb
         "d" * 64,
         "sealed!",
         "sealed before!",
+        connection.sealed_secret,
+        CONNECTION_SECRET,
         "borealis",
         member.user.password,
     ):
         assert secret not in text
+
+
+def test_no_column_that_holds_a_secret_is_exported() -> None:
+    """Neither what is sealed today nor what is sealed in a column of tomorrow."""
+    secretive = re.compile("sealed|secret$|digest|password|token$")
+    shown = [*OF_ENVIRONMENT, *OF_PARTNER, *(contents for contents, _ in OF_OTHERS)]
+    named = [
+        f"{contents.name}.{field.name}"
+        for contents in shown
+        for field in contents.model._meta.concrete_fields
+        if field.name not in contents.without and secretive.search(field.name)
+    ]
+    sealed = {field.name for contents in shown for field in contents.model._meta.concrete_fields}
+    assert {name for name in sealed if name.startswith("sealed")} == {"sealed_secret", "sealed_old_secret"}
+    assert named == []
 
 
 def test_asking_twice_is_one_export(partner: Partner) -> None:
