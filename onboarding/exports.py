@@ -1,7 +1,7 @@
 """All of a partner's data as one zip of JSON lines, written by a worker from server-side cursors.
 
 PostgreSQL writes each line itself, so that amounts and times are those of its columns, and no more than a few thousand
-rows are held at a time. Nothing secret is read: of clients, connections, webhooks and invitations some columns stay out.
+rows are held at a time. Nothing secret is read: of clients, connections, webhooks, invitations some columns stay out.
 """
 
 from __future__ import annotations
