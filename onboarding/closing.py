@@ -160,5 +160,7 @@ def close_partner(partner: Partner, *, reason: str, actor: Actor) -> None:
         export=str(export.pk),
         invitations=invitations.update(revoked_at=timezone.now()),
         webhooks=WebhookEndpoint.objects.filter(partner=partner, is_active=True).update(is_active=False),
-        **fetching,
+        runs=fetching["runs"],
+        feeds=fetching["feeds"],
+        connections=fetching["connections"],
     )
