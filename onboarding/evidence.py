@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from django.db.models import Count, Max, Q
+from django.db.models import BooleanField, Count, ExpressionWrapper, Max, Q
 
 from entities.batch_selectors import Arrived, Window, arrivals_in, window_for
 from entities.mapping_selectors import Coverage, status_coverage, unknown_affiliates
@@ -73,14 +73,12 @@ class Facts:
 
         In the order of `Entity`, which the database does not keep.
         """
-        scope = self.agreed or self.proposed
-        patterns = scope.patterns if scope else {entity.value: Pattern.PUSH.value for entity in Entity}
-        return {entity.value: patterns[entity.value] for entity in Entity if entity.value in patterns}
+        return _patterns(self.agreed or self.proposed)
 
     @property
     def is_pulled(self) -> bool:
         """Whether every entity in scope is pulled: then nobody calls us, and nobody needs a client."""
-        return set(self.patterns.values()) == {Pattern.PULL.value}
+        return all(pattern == Pattern.PULL for pattern in self.patterns.values())
 
     @property
     def is_fetched(self) -> bool:
@@ -90,6 +88,18 @@ class Facts:
     def was_fetched(self, entity: str) -> bool:
         """Whether something of it was taken in by a feed of the sandbox, ever."""
         return any(("sandbox", entity, door) in self.arrived for door in FETCHING)
+
+
+def _patterns(scope: Scope | None) -> dict[str, str]:
+    patterns = scope.patterns if scope else {entity.value: Pattern.PUSH.value for entity in Entity}
+    return {entity.value: patterns[entity.value] for entity in Entity if entity.value in patterns}
+
+
+def patterns_of(partner: Partner) -> dict[str, str]:
+    """As `Facts.patterns`, where nothing else of the facts is needed."""
+    agreed = Q(partner_accepted_at__isnull=False, team_accepted_at__isnull=False)
+    scopes = Scope.objects.filter(partner=partner).annotate(agreed=ExpressionWrapper(agreed, BooleanField()))
+    return _patterns(scopes.order_by("-agreed", "-id").first())
 
 
 def gather(partner: Partner, *, now: dt.datetime) -> Facts:
