@@ -28,9 +28,6 @@ STATEMENT_TIMEOUT = "200s"  # under the soft limit of a task
 # What a reset empties, as the page names it -> its table; beside the runs, which go with their logs.
 RUNS = "runs"
 EMPTIED = {
-    "waivers": "integrations_waiver",
-    "doubled days": "integrations_doubledday",
-    "day totals": "integrations_daytotals",
     "samples": "onboarding_sample",
     "differences": "entities_difference",
     "sightings": "entities_sighting",
@@ -41,6 +38,9 @@ EMPTIED = {
     "transactions": "entities_transaction",
     "customers": "entities_customer",
     "batches": "entities_batch",
+    "waivers": "integrations_waiver",
+    "doubled days": "integrations_doubledday",
+    "day totals": "integrations_daytotals",
     "status values seen": "entities_seenstatus",
     "logged requests": "integrations_apirequest",
     "counters": "entities_recordcounter",
