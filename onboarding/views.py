@@ -56,7 +56,8 @@ def _next_step(request: PortalRequest, shown: Overview, walk: Walk) -> NextStep:
             role=request.role,
             walk=NextStep("walk", walk.sentence, label, url) if walk.next_row else None,
             missing=walk.missing,
-            has_client=shown.has_client,
+            has_way_in=shown.has_way_in,
+            is_pulled=shown.is_pulled,
             day=shown.day,
             last_refused_request=str(refused[0].id) if refused else None,
         )

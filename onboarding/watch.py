@@ -1,4 +1,4 @@
-"""What somebody must be told that nobody did: secrets that end, refusals, lateness, silence. Looked at each minute.
+"""What somebody must be told that nobody did: secrets that end, refusals, lateness, silence, paused feeds. Each minute.
 
 Each condition is found for all partners at once, in a few statements. What is found is told unless it is open, and what
 is open and not found any more is over.
@@ -10,7 +10,7 @@ import datetime as dt
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Subquery
 from django.urls import reverse
 from django.utils import timezone
 
@@ -25,8 +25,8 @@ from entities.arrivals import (
 )
 from entities.freshness import WANTED_SHARE
 from entities.models import Entity
-from integrations.models import ClientSecret
-from onboarding.models import Notification, RehearsalWindow, Scope
+from integrations.models import ClientSecret, Feed, SyncRun
+from onboarding.models import Notification, Pattern, RehearsalWindow, Scope
 from onboarding.notifications import Kind, tell
 from track360.models import Environment, Partner
 from track360.templatetags.ui import duration
@@ -52,7 +52,15 @@ SILENT_AT_MOST = dt.timedelta(hours=26)
 # Of activity: a day is to be there by 06:00 UTC of the next one (the guide's freshness target).
 DAY_IS_DUE = dt.timedelta(hours=24 + 6)
 
-Scopes = dict[int, list[str]]  # partner id -> the entities of his newest scope
+Scopes = dict[int, dict[str, str]]  # partner id -> the patterns of his newest scope
+
+# Where to look, by whether it is we who fetch.
+CAME_BY = {False: "request-list", True: "sync-run-list"}
+LOOK = {
+    False: "Look at the requests whether your calls reach us, and what they were answered.",
+    True: "Look at the runs whether we reach your system, and what it answered.",
+}
+
 PRODUCTION = Environment.Kind.PRODUCTION
 
 
@@ -71,6 +79,7 @@ def watch(*, now: dt.datetime) -> None:
     """Tell what is found, end what is not any more."""
     environments = list(Environment.objects.filter(partner__status=Partner.Status.ACTIVE).select_related("partner"))
     _reconcile(Kind.SECRET_EXPIRES, expiring_secrets(now=now))
+    _reconcile(Kind.FEED_PAUSED, paused_feeds())
     _reconcile(Kind.REFUSALS, refusals(environments, now=now))
     scopes = _scopes(environments)
     _reconcile(Kind.LATE, lateness(environments, scopes, now=now))
@@ -129,6 +138,47 @@ def _ending(secret: ClientSecret) -> Finding:
         text="No newer secret of this client has fetched a token yet. Put the new one where the old one is in use, or "
         "rotate to make one: from its end on the old one fetches no tokens.",
         path=_page("client-detail", environment, client.client_id),
+    )
+
+
+# -- Paused feeds -------------------------------------------------------------
+
+# Who acts on what paused a feed; what a person paused bears its name.
+ACTS = {
+    SyncRun.Party.PARTNER.value: "It is on the partner's side. Mend it there and resume the feed: nothing is lost.",
+    SyncRun.Party.MAPPING.value: "It is in how the feed is set up. Mend it, test the connection and resume the feed: "
+    "nothing is lost.",
+    SyncRun.Party.US.value: "It is on our side: the integrations team looks at it. Nothing is lost.",
+    "": "Resume it on the page of its connection: it goes on from where it was.",
+}
+
+
+def paused_feeds() -> list[Finding]:
+    """Feeds that are switched on and fetch nothing until somebody resumes them."""
+    newest = SyncRun.objects.filter(feed=OuterRef("pk"), state=SyncRun.State.PAUSED).order_by("-due_at")
+    feeds = Feed.objects.filter(
+        paused_at__isnull=False,
+        is_on=True,
+        removed_at=None,
+        connection__removed_at=None,
+        environment__partner__status=Partner.Status.ACTIVE,
+    ).select_related("environment__partner")
+    feeds = feeds.annotate(
+        problem=Subquery(newest.values("problem")[:1]), party=Subquery(newest.values("problem_party")[:1])
+    )
+    return [_paused(feed, problem=feed.problem, party=feed.party) for feed in feeds]
+
+
+def _paused(feed: Feed, *, problem: str | None, party: str | None) -> Finding:
+    assert feed.paused_at is not None
+    # A run may bear an older problem than what the feed was paused for.
+    acts = party if problem and feed.pause_reason.startswith(problem) else ""
+    return Finding(
+        environment=feed.environment,
+        subject=f"feed {feed.pk}",
+        title=f"The feed of {feed.entity} in {feed.environment.kind} is paused since {_moment(feed.paused_at)}",
+        text=f"{feed.pause_reason} {ACTS[acts or '']}".strip(),
+        path=_page("connection-detail", feed.environment, str(feed.connection_id)),
     )
 
 
@@ -215,11 +265,13 @@ def silences(environments: list[Environment], scopes: Scopes, *, now: dt.datetim
     for (environment, entity), last in quiet.items():
         gap = gaps.get((environment, entity), PAUSE_HOURS)
         if now - last > silent_after(gap):
-            found.append(_silent(by_id[environment], Entity(entity), last, now=now, gap=gap))
+            pulled = _is_pulled(scopes, by_id[environment], entity)
+            found.append(_silent(by_id[environment], Entity(entity), last, now=now, gap=gap, is_pulled=pulled))
     day = (now.astimezone(dt.UTC) - DAY_IS_DUE).date()
     senders = [environment for environment, entity in lasts if entity == Entity.ACTIVITY]
     for pk in without_activity_of(senders, day):
-        found.append(_day_missing(by_id[pk], day, lasts[pk, Entity.ACTIVITY.value]))
+        pulled = _is_pulled(scopes, by_id[pk], Entity.ACTIVITY)
+        found.append(_day_missing(by_id[pk], day, lasts[pk, Entity.ACTIVITY.value], is_pulled=pulled))
     return found
 
 
@@ -235,29 +287,34 @@ def _scopes(environments: list[Environment]) -> Scopes:
         .order_by("partner_id", "-id")
         .distinct("partner_id")
     )
-    return {scope.partner_id: list(scope.patterns) for scope in newest if scope.patterns}
+    return {scope.partner_id: scope.patterns for scope in newest if scope.patterns}
 
 
-def _silent(environment: Environment, entity: Entity, last: dt.datetime, *, now: dt.datetime, gap: int) -> Finding:
+def _is_pulled(scopes: Scopes, environment: Environment, entity: str) -> bool:
+    return scopes.get(environment.partner_id, {}).get(entity) == Pattern.PULL
+
+
+def _silent(
+    environment: Environment, entity: Entity, last: dt.datetime, *, now: dt.datetime, gap: int, is_pulled: bool
+) -> Finding:
     usual = "" if gap >= PAUSE_HOURS else f" In the two days before, no pause was longer than {gap + 1} h."
     return Finding(
         environment=environment,
         subject=f"{environment.kind} {entity.value}",
         title=f"No {entity.label.lower()} since {_moment(last)}",
-        text=f"Production has received none for {duration((now - last).total_seconds())}.{usual} Look at the requests "
-        "whether your calls reach us, and what they were answered.",
-        path=_page("request-list", environment) + f"?entity={entity.value}",
+        text=f"Production has received none for {duration((now - last).total_seconds())}.{usual} {LOOK[is_pulled]}",
+        path=_page(CAME_BY[is_pulled], environment) + f"?entity={entity.value}",
     )
 
 
-def _day_missing(environment: Environment, day: dt.date, last: dt.datetime) -> Finding:
+def _day_missing(environment: Environment, day: dt.date, last: dt.datetime, *, is_pulled: bool) -> Finding:
     return Finding(
         environment=environment,
         subject=f"{environment.kind} {Entity.ACTIVITY.value}",
         title=f"No activity of {day:%d %B %Y}".replace(" 0", " "),
         text=f"It should have arrived by 06:00 UTC of the day after. The last activity, of whichever day, came on "
         f"{_moment(last)}.",
-        path=_page("request-list", environment) + f"?entity={Entity.ACTIVITY.value}",
+        path=_page(CAME_BY[is_pulled], environment) + f"?entity={Entity.ACTIVITY.value}",
     )
 
 

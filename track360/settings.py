@@ -343,6 +343,12 @@ UNFOLD = {
                     ("Quarantine", "block", "entities_quarantinedrecord"),
                     ("Seen statuses", "visibility", "entities_seenstatus"),
                 ],
+                "What we fetch": [
+                    ("Connections", "lan", "integrations_connection"),
+                    ("Feeds", "sync", "integrations_feed"),
+                    ("Runs", "play_circle", "integrations_syncrun"),
+                    ("Day totals", "balance", "integrations_daytotals"),
+                ],
                 "Team": [
                     ("People", "group", "track360_user"),
                     ("FX rates", "currency_exchange", "entities_fxrate"),

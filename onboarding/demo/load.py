@@ -2,8 +2,9 @@
 
 All of it is one transaction: the demo is there whole or not at all. The pipeline takes the time of receipt from the
 clock, as it must; a demo that arrived in one minute would have nothing to show for two weeks. So, for this environment
-only and before anybody can have read it, the times of its batches, records, history and quarantine are set to those of
-the story. Nothing else in the product may do this: readers by `updated_since` rely on times that only move on.
+only and before anybody can have read it, the times of its batches, records, history, quarantine and differences are set
+to those of the story. Nothing else in the product may do this: readers by `updated_since` rely on times that only move
+on.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from integrations.clients import NewSecret
 from integrations.models import ApiRequest, Client, ClientSecret
 from integrations.payloads import excerpt
 from integrations.request_log import refused_records, summary
+from onboarding.demo.fetch import fetch, tell_totals
 from onboarding.demo.story import Delivery, Story
 from track360 import exact_json
 from track360.models import Environment
@@ -35,7 +37,10 @@ TABLES = ("entities_customer", "entities_transaction", "entities_activity")
 
 
 def load(story: Story, new: NewSecret, *, progress: Callable[[int], None]) -> None:
-    """Push every delivery through the pipeline into the client's environment and log it. `progress` gets counts."""
+    """Push every delivery through the pipeline into the client's environment and log it; then what was fetched.
+
+    `progress` gets counts.
+    """
     client, environment = new.client, new.client.environment
     rng = random.Random("request log")
     batches: list[Batch] = []
@@ -55,6 +60,8 @@ def load(story: Story, new: NewSecret, *, progress: Callable[[int], None]) -> No
                 analyze()
                 next_look = 2 * sent
             progress(len(delivery.records))
+        batches += fetch(environment, until=story.until)
+        tell_totals(environment, client_id=client.client_id, until=story.until)
         ApiRequest.objects.bulk_create(calls, batch_size=500)
         date_back(environment, batches)
         ClientSecret.objects.filter(pk=new.secret.pk).update(last_used_at=story.until)
@@ -172,6 +179,10 @@ DATE_BACK = [
     """
     UPDATE entities_quarantinedrecord q SET received_at = b.started_at
       FROM entities_batch b WHERE q.environment_id = %(environment)s AND b.id = q.batch_id
+    """,
+    """
+    UPDATE entities_difference d SET fetched_at = b.started_at, found_at = b.started_at
+      FROM entities_batch b WHERE d.environment_id = %(environment)s AND b.id = d.batch_id
     """,
     *(
         f"""

@@ -12,6 +12,8 @@ from django.test import Client as Browser
 from django.test.utils import CaptureQueriesContext
 
 from entities.models import Batch, Entity
+from integrations.models import Feed
+from integrations.pull import schedule
 from onboarding.delivery import send_due
 from onboarding.models import Delivery, Notification, Scope
 from onboarding.watch import silent_after, watch
@@ -20,12 +22,15 @@ from tests.factories import (
     BatchFactory,
     ClientFactory,
     ClientSecretFactory,
+    FeedFactory,
     MembershipFactory,
     PartnerFactory,
     QuarantinedRecordFactory,
     RehearsalWindowFactory,
+    RunFactory,
     UserFactory,
 )
+from track360.audit import Actor
 from track360.models import Environment, Partner
 
 NOW = dt.datetime(2026, 3, 15, 12, 10, tzinfo=dt.UTC)
@@ -59,9 +64,11 @@ def came(environment: Environment, at: dt.datetime, entity: str = "transactions"
     return BatchFactory(environment=environment, entity=entity, started_at=at, **fields)
 
 
-def came_hourly(environment: Environment, *, until: dt.datetime, every: int = 1, entity: str = "transactions") -> None:
+def came_hourly(
+    environment: Environment, *, until: dt.datetime, every: int = 1, entity: str = "transactions", **fields: Any
+) -> None:
     for back in range(0, 72, every):
-        came(environment, until - back * HOUR, entity)
+        came(environment, until - back * HOUR, entity, **fields)
 
 
 # -- Told once, over by itself ------------------------------------------------
@@ -132,6 +139,51 @@ def test_an_older_one_in_use_or_another_clients_is_no_newer_one(production: Envi
     ClientSecretFactory(client=client, created_at=NOW - DAY, expires_at=NOW + DAY)
     ClientSecretFactory(client=ClientFactory(environment=production), created_at=NOW, last_used_at=NOW)
     assert len(titles()) == 1
+
+
+# -- Paused feeds -------------------------------------------------------------
+
+
+def test_a_paused_feed_is_told_with_its_reason_and_who_acts_until_it_is_resumed(sandbox: Environment):
+    feed = FeedFactory(connection__environment=sandbox)
+    assert titles() == []
+    schedule.hold_feed(feed, reason="The API answered 401. It was tried 8 times in a row.")
+    Feed.objects.update(paused_at=NOW)
+    RunFactory(feed=feed, state="paused", problem="The API answered 401.", problem_party="partner")
+    assert titles() == ["The feed of transactions in sandbox is paused since 15 March 2026, 12:10 UTC"]
+    told = Notification.objects.get()
+    assert told.text.startswith("The API answered 401. It was tried 8 times in a row. It is on the partner's side.")
+    assert (told.path.endswith(f"/connections/{feed.connection_id}/"), told.environment) == (True, sandbox)
+    schedule.resume_feed(feed, actor=Actor())
+    assert titles() == []
+
+
+@pytest.mark.parametrize(
+    ("problem", "party", "words"),
+    [
+        ("No column “id”.", "mapping", "how the feed is set up"),
+        ("Something went wrong on our side.", "us", "the integrations team"),
+        ("Of an earlier try.", "partner", "Resume it on the page"),
+        ("", "", "Resume it on the page"),
+    ],
+)
+def test_who_acts_is_who_the_problem_waits_for(sandbox: Environment, problem: str, party: str, words: str):
+    reason = "Paused by Ada." if problem.startswith("Of") or not problem else problem
+    feed = FeedFactory(connection__environment=sandbox, paused_at=NOW, pause_reason=reason)
+    RunFactory(feed=feed, state="paused", problem=problem, problem_party=party)
+    assert len(titles()) == 1
+    assert words in Notification.objects.get().text
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"is_on": False}, {"removed_at": NOW}, {"connection__removed_at": NOW}, {"connection__environment": "suspended"}],
+)
+def test_a_feed_that_would_not_fetch_anyhow_is_not_told_of(sandbox: Environment, fields: dict[str, Any]):
+    if fields.pop("connection__environment", None):
+        Partner.objects.update(status="suspended")
+    FeedFactory(connection__environment=sandbox, paused_at=NOW, **fields)
+    assert titles() == []
 
 
 # -- Refusals -----------------------------------------------------------------
@@ -293,6 +345,18 @@ def test_sandbox_may_be_silent_and_so_may_what_never_came_or_is_out_of_scope(
     assert titles() == ["No customers since 15 March 2026, 02:10 UTC"]
 
 
+def test_silence_of_what_is_pulled_leads_to_the_runs(partner: Partner, production: Environment):
+    came_hourly(production, until=NOW - 10 * HOUR, entity="customers", door="pull")
+    ActivityFactory(environment=production, date=dt.date(2026, 3, 12))
+    came(production, NOW - 60 * HOUR, "activity", door="pull")
+    Scope.objects.create(partner=partner, patterns={"customers": "pull", "activity": "pull"})
+    assert len(titles()) == 2
+    day, customers = Notification.objects.order_by("title")
+    assert customers.text.endswith("Look at the runs whether we reach your system, and what it answered.")
+    for told, entity in ((customers, "customers"), (day, "activity")):
+        assert told.path == f"/p/aurora-casino/production/connections/runs/?entity={entity}"
+
+
 def test_a_day_of_activity_is_due_by_six_in_the_morning_utc(production: Environment):
     six = dt.datetime(2026, 3, 15, 6, 0, tzinfo=dt.UTC)
     came(production, six - 26 * HOUR, Entity.ACTIVITY)
@@ -320,6 +384,7 @@ def test_a_look_takes_as_many_queries_for_many_partners_as_for_few(db: None):
             came_hourly(environment, until=NOW - 4 * HOUR, every=6)
             came(environment, NOW, "customers", received=100, rejected=100)
             ClientSecretFactory(client=ClientFactory(environment=environment), expires_at=NOW + DAY)
+            FeedFactory(connection__environment=environment, paused_at=NOW)
         watch(now=NOW)
         with CaptureQueriesContext(connection) as captured:
             watch(now=NOW)
