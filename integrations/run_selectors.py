@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
+from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import OuterRef, Q, QuerySet, Subquery
@@ -89,8 +90,45 @@ def feeds_with_last_runs(environment: Environment) -> list[tuple[Feed, SyncRun |
     latest = SyncRun.objects.filter(feed=OuterRef("pk")).order_by("-due_at").values("pk")[:1]
     feeds = list(feeds_for(environment).annotate(last_run_id=Subquery(latest)))
     runs = SyncRun.objects.filter(environment=environment).in_bulk([feed.last_run_id for feed in feeds])
-    feeds.sort(key=lambda feed: ENTITIES.index(feed.entity))
+    feeds.sort(key=_place)
     return [(feed, runs.get(feed.last_run_id)) for feed in feeds]
+
+
+@dataclass(frozen=True, slots=True)
+class Pulls:
+    """The feeds of an environment at a glance."""
+
+    last_run_at: dt.datetime | None
+    last_state: str
+    next_run_at: dt.datetime | None
+    paused: list[str]  # entities
+
+    @property
+    def paused_words(self) -> str:
+        return ", ".join(self.paused)
+
+
+def pulls_of(environment: Environment) -> Pulls | None:
+    """In one query; None where nothing is fetched."""
+    latest = SyncRun.objects.filter(feed=OuterRef("pk")).order_by("-due_at")
+    feeds = list(
+        feeds_for(environment).annotate(
+            last_run_at=Subquery(latest.values("due_at")[:1]), last_state=Subquery(latest.values("state")[:1])
+        )
+    )
+    if not feeds:
+        return None
+    last = max((feed for feed in feeds if feed.last_run_at), key=lambda feed: feed.last_run_at, default=None)
+    return Pulls(
+        last_run_at=last.last_run_at if last else None,
+        last_state=last.last_state if last else "",
+        next_run_at=min((feed.next_run_at for feed in feeds if feed.next_run_at and may_fetch(feed)), default=None),
+        paused=[feed.entity for feed in sorted(feeds, key=_place) if feed.paused_at is not None],
+    )
+
+
+def _place(feed: Feed) -> int:
+    return ENTITIES.index(feed.entity)
 
 
 # -- One run's log ------------------------------------------------------------

@@ -21,7 +21,6 @@ from integrations.run_forms import RunFilterForm
 from integrations.run_words import (
     WHAT_TO_DO,
     cursors_of,
-    pace_of,
     schedule_of,
     sentence_for,
     sentence_of_list,
@@ -92,7 +91,6 @@ def sync_run_detail(request: PortalRequest, run_id: uuid.UUID) -> HttpResponse:
         "run": run,
         "title": title,
         "state": sentence_for(run, now=now),
-        "pace": pace_of(run),
         "rate": run_selectors.rows_a_second(run),
         "ends_at": run_selectors.estimated_end(run, now=now),
         "what_to_do": WHAT_TO_DO.get(SyncRun.Party(run.problem_party)) if run.problem_party else "",

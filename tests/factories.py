@@ -34,6 +34,7 @@ from integrations.models import (
     Client,
     ClientSecret,
     Connection,
+    ConnectionTest,
     Feed,
     SyncEvent,
     SyncRun,
@@ -388,6 +389,18 @@ class FeedFactory(DjangoModelFactory[Feed]):
     is_on = True
     passed_at = factory.LazyFunction(timezone.now)
     next_run_at = factory.LazyFunction(lambda: timezone.now() + dt.timedelta(minutes=15))
+
+
+class ConnectionTestFactory(DjangoModelFactory[ConnectionTest]):
+    """One that passed."""
+
+    class Meta:
+        model = ConnectionTest
+
+    connection = factory.SubFactory(ConnectionFactory)
+    environment = factory.SelfAttribute("connection.environment")
+    state = ConnectionTest.State.PASSED
+    finished_at = factory.LazyFunction(timezone.now)
 
 
 class RunFactory(DjangoModelFactory[SyncRun]):

@@ -31,6 +31,7 @@ GROUPS = {
     "/activity": "Activity",
     "/partner": "Partner",
     "/checklist": "Checklist",
+    "/freshness": "Freshness",
     "/clients": "Clients",
     "/connections": "Connections",
     "/mappings": "Mappings and affiliates",

@@ -149,6 +149,8 @@ class Pull:
         if not self.is_backfill and not self.feed.connection.is_sql:
             run.cursor_after = run.until
         with transaction.atomic():
+            if not self.is_backfill:
+                self._move_cursor(run.cursor_after)  # the feed before its run: everybody locks in this order
             give_up(
                 run,
                 state=State.DONE,
@@ -161,8 +163,6 @@ class Pull:
                 **self._busy(),
             )
             self._log()
-            if not self.is_backfill:
-                self._move_cursor(run.cursor_after)
         self.calls.clear()
 
     def _move_cursor(self, reached: str) -> None:
@@ -249,10 +249,10 @@ class Pull:
         run, sentence = self.run, str(error)
         said = {"problem": sentence, "problem_party": error.party, **self._busy()}
         if error.is_final or run.attempts >= MOST_ATTEMPTS:
-            give_up(run, state=State.PAUSED, **said)
             if not self.is_backfill:
                 tried = "" if error.is_final else f" It was tried {MOST_ATTEMPTS} times in a row."
                 hold_feed(self.feed, reason=sentence + tried)
+            give_up(run, state=State.PAUSED, **said)
         else:
             wait = delay_after(run.attempts, error.retry_after)
             give_up(run, state=State.DUE, due_at=timezone.now() + dt.timedelta(seconds=wait), **said)

@@ -72,6 +72,7 @@ TEAM_DOES = May(NOBODY, {STAFF})
 # Pages under /p/<partner>/<environment>/, by name.
 PORTAL = {
     "overview": READ,
+    "freshness": READ,
     # The walk
     "checklist": READ,
     "checklist-step": READ,
@@ -274,6 +275,7 @@ API: dict[str, dict[str, str | None]] = {
     "api/v1/sync-runs/<uuid:run_id>/resume": {"POST": "manage"},
     "api/v1/partner": dict(MANAGE),
     "api/v1/checklist": dict(MANAGE),
+    "api/v1/freshness": dict(MANAGE),
     "api/v1/checklist/scope": {"GET": "manage", "PUT": "manage"},
     "api/v1/checklist/scope/accept": {"POST": "manage"},
     "api/v1/checklist/rehearsal": {"POST": "manage"},

@@ -38,7 +38,14 @@ def html(client: Client, address: str, **more: Any) -> str:
 def test_without_a_feed_the_page_says_how_to_come_by_one(developer: Client, sandbox: Environment):
     page = html(developer, HOME)
     assert "Nothing is fetched here yet." in page
+    assert 'data-variant="primary" href="/p/aurora-casino/sandbox/connections/"' in page
     assert 'name="entity"' not in page
+
+
+def test_connections_and_runs_stand_side_by_side(developer: Client, sandbox: Environment):
+    for page in (HOME, HOME.removesuffix("runs/")):
+        tabs = html(developer, page).partition('aria-label="What is fetched"')[2].partition("</nav>")[0]
+        assert f'href="{page}" aria-current="page"' in tabs
 
 
 def test_the_list_shows_what_came_of_each_run(developer: Client, feed: Feed):
