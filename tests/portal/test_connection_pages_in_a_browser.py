@@ -93,6 +93,11 @@ def test_every_page_is_sound_narrow_and_dark_and_wide_and_light(
     assert found == []
 
 
+def made_by_a_worker(test_id: str) -> None:
+    tasks.test_connection(test_id)
+    connection.close()
+
+
 def test_choices_show_what_they_need_and_a_test_ends_by_itself(
     live_server: LiveServer,
     developer: Client,
@@ -126,7 +131,7 @@ def test_choices_show_what_they_need_and_a_test_ends_by_itself(
         page.get_by_role("button", name="Create feed").click()
         page.get_by_role("button", name="Test").click()
         expect(page.get_by_text("Being tested").first).to_be_visible()
-        worker = Thread(target=lambda: (tasks.test_connection(asked[0]), connection.close()))
+        worker = Thread(target=made_by_a_worker, args=(asked[0],))
         worker.start()
         worker.join()
         expect(page.get_by_text("All 3 would be stored.")).to_be_visible()
