@@ -19,6 +19,7 @@ from integrations.outbound import databases
 from integrations.pull import sql as pull_sql
 from integrations.pull.opening import open_source
 from integrations.pull.source import Call, Page, Party, SourceError, Window
+from integrations.pull.sql import SqlSource
 from tests.integrations.pull.feeds import unsaved_feed
 from tests.partner_sources import Database
 
@@ -162,8 +163,7 @@ def test_a_days_cursor_and_a_numbers_cursor_bound_the_window_too(database: Datab
         assert ids(read(by_number, Window("1002", "1004"))) == ["T2", "T3"]
         assert [page[-1].reached for page in (read(by_day), read(by_number))] == ["2026-01-05", "1006"]
         for feed, kind in ((by_day, "day"), (by_number, "number"), (feed_of(database), "moment")):
-            with open_source(feed, note=[].append, budget_seconds=20) as source:
-                assert source.cursor_kind() == kind
+            assert SqlSource(feed, [].append, budget_seconds=20).cursor_kind() == kind
         with pytest.raises(SourceError, match="not of a kind"):
             read(by_number, Window("2026-01-01"))
     finally:
@@ -226,8 +226,8 @@ def test_days_are_counted_at_the_source_in_the_partners_time_zone(database: Data
     first, last = dt.date(2026, 3, 28), dt.date(2026, 3, 29)
 
     def counted(time_zone: str) -> Any:
-        with open_source(feed_of(database), note=[].append, budget_seconds=20) as source:
-            days = source.count_days(first, last, time_zone=time_zone)
+        source = SqlSource(feed_of(database), [].append, budget_seconds=20)
+        days = source.count_days(first, last, time_zone=time_zone)
         return {day.day: [(line["type"], line["count"], Decimal(line["sum"])) for line in days[day]] for day in days}
 
     assert counted("UTC") == {28: [("deposit", 1, 5), ("withdrawal", 1, 6)], 29: [("deposit", 5, 10)]}
