@@ -307,6 +307,8 @@ def _mysql_conversions() -> dict[Any, Any]:
 
 
 def _addresses(database: Database) -> tuple[list[Address], bool]:
+    if any("\x00" in text for text in (database.database, database.user, database.password)):
+        raise OutboundRefused("The name of the database, the user and the password must not hold control characters.")
     return database_addresses(database.host, database.port, deadline=time.monotonic() + CONNECT_SECONDS)
 
 

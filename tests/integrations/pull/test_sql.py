@@ -170,6 +170,16 @@ def test_a_days_cursor_and_a_numbers_cursor_bound_the_window_too(database: Datab
         database.execute("DROP VIEW by_day")
 
 
+def test_what_is_written_in_an_hour_that_comes_twice_is_in_the_window(database: Database, table: str):
+    """A cursor without an offset: at 01:10 UTC Malta's clocks show 02:10 again, as they did an hour before."""
+    database.execute("UPDATE tx SET transaction_date = '2026-10-25 02:10:00' WHERE transaction_id = 'T3'")
+    feed = feed_of(database, cursor_column="transaction_date", time_zone="Europe/Malta")
+    assert ids(read(feed, Window(since="2026-10-25T00:50:00Z"))) == ["T3"]
+    database.execute("UPDATE tx SET transaction_date = '2026-10-25 02:50:00' WHERE transaction_id = 'T3'")
+    (page,) = read(feed, Window("2026-10-25", "2026-10-25T01:10:00Z"))
+    assert (ids([page]), page.reached[:16]) == (["T3"], "2026-10-25T00:50")
+
+
 def test_a_select_is_read_like_a_table(database: Database, table: str):
     select = "WITH one AS (SELECT * FROM tx WHERE status LIKE 'o%' AND ':x' <> '') SELECT * FROM one -- all of it;"
     feed = feed_of(database, select=select, page_size=3)
@@ -295,6 +305,13 @@ def test_null_cursors_are_found(database: Database, table: str):
     database.execute("UPDATE tx SET updated = NULL WHERE transaction_id = 'T3'")
     problem = problem_of(feed_of(database))
     assert "“updated” is NULL in some rows" in str(problem)
+    assert (problem.is_final, problem.party) == (True, Party.MAPPING)
+
+
+def test_cursors_that_are_no_moment_are_found(postgres_source: Database):
+    select = "SELECT 1 AS customer_id, now() AS signup_date, 1 AS affiliate_id, 'infinity'::timestamptz AS at"
+    problem = problem_of(feed_of(postgres_source, entity="customers", select=select, cursor_column="at"))
+    assert "is “infinity” in some rows" in str(problem)
     assert (problem.is_final, problem.party) == (True, Party.MAPPING)
 
 
