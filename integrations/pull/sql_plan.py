@@ -158,7 +158,10 @@ def _trimmed(of: Decimal | None) -> Any:
     """Without the zeros that a column of many places puts behind each number: they are not the partner's digits."""
     if of is None or not of.is_finite():
         return of if of is None else str(of)
-    return of.normalize(_EXACT)
+    if of.as_tuple().exponent >= -2:  # type: ignore[operator]  # as most money is kept
+        return of
+    trimmed = of.normalize(_EXACT)
+    return trimmed if trimmed.as_tuple().exponent <= 0 else trimmed.quantize(Decimal(1))  # type: ignore[operator]
 
 
 def _utc(text: str | None, slow: Callable[[Any], Any]) -> Any:
@@ -166,5 +169,12 @@ def _utc(text: str | None, slow: Callable[[Any], Any]) -> Any:
     if text is None or text[10:11] != " ":
         return slow(text)
     if text[-3:] == "+00":
-        return f"{text[:10]}T{text[11:-3]}Z"
-    return f"{text[:10]}T{text[11:]}Z" if text[-1:].isdigit() and len(text) < 27 and "+" not in text else slow(text)
+        return _with_microseconds(text[:-3])
+    return _with_microseconds(text) if text[-1:].isdigit() and len(text) < 27 and "+" not in text else slow(text)
+
+
+def _with_microseconds(text: str) -> str:
+    """In the spelling that the pipeline lets pass at a glance: no fraction, or six digits of it."""
+    if len(text) == 19 or text.endswith(".000000"):
+        return f"{text[:10]}T{text[11:19]}Z"
+    return f"{text[:10]}T{text[11:].ljust(15, '0')}Z"
