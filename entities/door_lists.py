@@ -68,9 +68,7 @@ SELECT s.*, differing.id AS difference_id, differing.payload AS said_text, diffe
  ORDER BY s.{measure.date} {direction}, s.id {direction} LIMIT %(limit)s
 """
     place = {"environment": cell.environment.pk, "entity": cell.entity.value, "start": cell.start, "end": cell.end}
-    found = list(
-        LISTINGS[cell.entity].model._default_manager.raw(sql, {**place, **values, "limit": limit})  # type: ignore[arg-type]
-    )
+    found = list(LISTINGS[cell.entity].model._default_manager.raw(sql, {**place, **values, "limit": limit}))
     for row in found:
         said: Any = row
         said.said = exact_json.loads(said.said_text) if said.said_text else None

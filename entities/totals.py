@@ -172,7 +172,7 @@ SELECT {place} FROM entities_difference d {standing} = d.record_id
  WHERE d.environment_id = %(environment)s AND d.entity = %(entity)s
    AND d.closed_at >= %(since)s AND d.closed_at < %(until)s
 """
-    parameters = {"environment": environment.pk, "entity": entity, "since": since, "until": until}
+    parameters: dict[str, Any] = {"environment": environment.pk, "entity": entity, "since": since, "until": until}
     with connection.cursor() as cursor:
         cursor.execute(sql, parameters | {"waited": WAITED_AT_MOST})
         return [row[0] for row in cursor.fetchall()]

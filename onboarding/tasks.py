@@ -11,7 +11,18 @@ from django.db import DatabaseError, transaction
 from django.utils import timezone
 
 from entities.pipeline.validate import MAX_RECORDS
-from onboarding import checklist, closing, delivery, erasure, exports, retention, sample_checks, samples, watch
+from onboarding import (
+    checklist,
+    closing,
+    delivery,
+    erasure,
+    exports,
+    reconciling,
+    retention,
+    sample_checks,
+    samples,
+    watch,
+)
 from onboarding.models import Delivery, PartnerExport, Sample, SandboxReset
 from track360.audit import Actor
 from track360.models import Environment, Partner
@@ -22,6 +33,7 @@ logger = logging.getLogger(__name__)
 RESTS = dt.timedelta(seconds=30)
 # A doorbell that nobody has answered in this time is rung again.
 UNANSWERED = dt.timedelta(seconds=45)
+RECONCILING_SECONDS = 50.0
 
 
 @shared_task(name="onboarding.check_sample")
@@ -45,6 +57,12 @@ def compute_checklists() -> None:
             checklist.compute(partner, now=timezone.now())
         except DatabaseError:
             logger.exception("The checklist of %s could not be computed", partner.slug)
+
+
+@shared_task(name="onboarding.reconcile")
+def reconcile() -> None:
+    """Each minute: the day totals of the environments where something came."""
+    reconciling.reconcile(budget_seconds=RECONCILING_SECONDS)
 
 
 def start_check(sample: Sample) -> None:

@@ -1,4 +1,4 @@
-"""What somebody must be told that nobody did: secrets that end, refusals, silence. Looked at each minute.
+"""What somebody must be told that nobody did: secrets that end, refusals, silence, books that differ. Each minute.
 
 Each condition is found for all partners at once, in a few statements. What is found is told unless it is open, and what
 is open and not found any more is over.
@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from django.db.models import Exists, OuterRef
-from django.urls import reverse
 from django.utils import timezone
 
 from entities.arrivals import Refusals, last_arrivals, refusals_since, usual_gaps, without_activity_of
@@ -19,6 +17,8 @@ from entities.models import Entity
 from integrations.models import ClientSecret
 from onboarding.models import Notification, Scope
 from onboarding.notifications import Kind, tell
+from onboarding.watch_totals import differing_days, doubled
+from onboarding.watched import Finding, page_of_environment
 from track360.models import Environment, Partner
 from track360.templatetags.ui import duration
 
@@ -40,22 +40,13 @@ DAY_IS_DUE = dt.timedelta(hours=24 + 6)
 PRODUCTION = Environment.Kind.PRODUCTION
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """Something that is so now: what `tell` takes."""
-
-    environment: Environment
-    subject: str
-    title: str
-    text: str
-    path: str
-
-
 def watch(*, now: dt.datetime) -> None:
     """Tell what is found, end what is not any more."""
     environments = list(Environment.objects.filter(partner__status=Partner.Status.ACTIVE).select_related("partner"))
     _reconcile(Kind.SECRET_EXPIRES, expiring_secrets(now=now))
     _reconcile(Kind.REFUSALS, refusals(environments, now=now))
+    _reconcile(Kind.TOTALS_DIFFER, differing_days(environments, now=now))
+    _reconcile(Kind.DAY_DOUBLED, doubled(environments))
     _reconcile(Kind.SILENCE, silences([row for row in environments if row.kind == PRODUCTION], now=now))
 
 
@@ -110,7 +101,7 @@ def _ending(secret: ClientSecret) -> Finding:
         title=f"The secret …{secret.last_four} of {client.name} ends on {_moment(secret.expires_at)}",
         text="No newer secret of this client has fetched a token yet. Put the new one where the old one is in use, or "
         "rotate to make one: from its end on the old one fetches no tokens.",
-        path=_page("client-detail", environment, client.client_id),
+        path=page_of_environment("client-detail", environment, client.client_id),
     )
 
 
@@ -137,7 +128,7 @@ def _refused(environment: Environment, row: Refusals) -> Finding:
         subject=f"{environment.kind} {entity.value}",
         title=f"{share:.0f} % of the {entity.label.lower()} of the last hour were refused in {environment.kind}",
         text=f"{row.rejected:,} of {row.received:,} records were refused. {why}",
-        path=_page("quarantine-list", environment) + f"?entity={entity.value}",
+        path=page_of_environment("quarantine-list", environment) + f"?entity={entity.value}",
     )
 
 
@@ -192,7 +183,7 @@ def _silent(environment: Environment, entity: Entity, last: dt.datetime, *, now:
         title=f"No {entity.label.lower()} since {_moment(last)}",
         text=f"Production has received none for {duration((now - last).total_seconds())}.{usual} Look at the requests "
         "whether your calls reach us, and what they were answered.",
-        path=_page("request-list", environment) + f"?entity={entity.value}",
+        path=page_of_environment("request-list", environment) + f"?entity={entity.value}",
     )
 
 
@@ -203,7 +194,7 @@ def _day_missing(environment: Environment, day: dt.date, last: dt.datetime) -> F
         title=f"No activity of {day:%d %B %Y}".replace(" 0", " "),
         text=f"It should have arrived by 06:00 UTC of the day after. The last activity, of whichever day, came on "
         f"{_moment(last)}.",
-        path=_page("request-list", environment) + f"?entity={Entity.ACTIVITY.value}",
+        path=page_of_environment("request-list", environment) + f"?entity={Entity.ACTIVITY.value}",
     )
 
 
@@ -213,7 +204,3 @@ def _day_missing(environment: Environment, day: dt.date, last: dt.datetime) -> F
 def _moment(at: dt.datetime) -> str:
     at = at.astimezone(dt.UTC)
     return f"{at.day} {at:%B %Y, %H:%M} UTC"
-
-
-def _page(name: str, environment: Environment, *more: str) -> str:
-    return reverse(name, args=[environment.partner.slug, environment.kind, *more])

@@ -48,6 +48,7 @@ class DayTotals(models.Model):
         indexes = [
             models.Index(fields=["environment", "entity", "day", "side", "-id"], name="day_totals_newest"),
             models.Index(fields=["environment", "day"], name="day_totals_by_day"),
+            models.Index(fields=["environment", "day"], condition=models.Q(side="partner"), name="day_totals_said"),
         ]
 
     def __str__(self) -> str:

@@ -17,6 +17,7 @@ from track360.models import Environment
 Figures = tuple[int, Decimal]
 NOTHING: Figures = (0, Decimal(0))
 SIDES = tuple(Side.values)
+BOOKS = (Side.STORED, Side.PARTNER)  # what decides how a day stands
 
 
 class State(StrEnum):
@@ -87,12 +88,13 @@ def compared(
     time_zone: str,
     now: dt.datetime,
     entities: Sequence[str] = tuple(Entity.values),
+    sides: Sequence[str] = SIDES,
 ) -> dict[tuple[str, dt.date], EntityDay]:
     """Every day of every entity, by two queries however many records there are."""
     days = sorted(set(days))
     if not days:
         return {}
-    totals = newest_totals(environment, days, entities=entities)
+    totals = newest_totals(environment, days, entities=entities, sides=sides)
     standing = Waiver.objects.filter(environment=environment, withdrawn_at=None, entity__in=entities)
     standing = standing.filter(day__gte=days[0], day__lte=days[-1]).select_related("by")
     waivers = {(waiver.entity, waiver.day, waiver.currency, waiver.type): waiver for waiver in standing}

@@ -39,7 +39,7 @@ committed = pytest.mark.django_db(transaction=True)
 
 
 def utc(*parts: int) -> dt.datetime:
-    return dt.datetime(*parts, tzinfo=dt.UTC)  # type: ignore[misc,arg-type]
+    return dt.datetime(*parts, tzinfo=dt.UTC)  # type: ignore[misc]
 
 
 def line(count: int, amount: str | None, *, currency: str = "USD", type: str = "deposit") -> Line:

@@ -334,6 +334,7 @@ RAIL = (
     ("Data", "activity-list", "Activity", "activity"),
     ("Watch", "request-list", "Requests", "requests"),
     ("Watch", "quarantine-list", "Quarantine", "quarantine"),
+    ("Watch", "reconciliation", "Reconciliation", "reconciliation"),
     ("Partner", "team", "Team", "team"),
     ("Partner", "audit-list", "Audit", "clock"),
     ("Partner", "settings", "Settings", "settings"),
