@@ -99,7 +99,7 @@ def all_in(cell: Cell, which: Which) -> Iterator[Record]:
 
 
 def differences_in(cell: Cell, *, numbers: list[int] | None = None, limit: int) -> list[Difference]:
-    """The open differences of the cell, or those of these ids that are in it."""
+    """The open differences of the cell, or those of these ids."""
     rows = Difference.objects.filter(environment=cell.environment, entity=cell.entity, closed_at=None)
     if numbers is None:
         numbers = [row.difference_id for row in records_in(cell, Which.DIFFERENT, limit=limit)]

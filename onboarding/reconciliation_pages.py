@@ -5,10 +5,10 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlencode
 
-from django.http import Http404, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.http import Http404, HttpResponse, StreamingHttpResponse
 from django.utils import timezone
 
 from entities.addresses import page_addresses, portal_url
@@ -221,7 +221,7 @@ def _sentence(entity: Entity, figures: Any) -> str:
 
 
 @portal_view()
-def download(request: PortalRequest, day: str, entity: str) -> HttpResponseBase:
+def download(request: PortalRequest, day: str, entity: str) -> HttpResponse:
     """All records of a list: CSV of keys and figures, or a JSON object a line, with the fields that differ."""
     place, kind = place_of(request, day), entity_of(entity)
     which, as_json = which_of(request.GET), request.GET.get("as") == "jsonl"
@@ -229,12 +229,12 @@ def download(request: PortalRequest, day: str, entity: str) -> HttpResponseBase:
     records = all_in(cell_of(request, place, kind, request.GET), which)
     rows = (row for record in records for row in shown.record_rows(kind, [record], personal=personal))
     lines = _json_lines(rows) if as_json else shown.resend_csv(rows, shown.RESEND_COLUMNS)
-    response = StreamingHttpResponse(
+    response: Any = StreamingHttpResponse(
         lines, content_type="application/x-ndjson" if as_json else "text/csv; charset=utf-8"
     )
     name = f"{which.value.replace('_', '-')}-{kind}-{place.day}.{'jsonl' if as_json else 'csv'}"
     response["Content-Disposition"] = f'attachment; filename="{name}"'
-    return response
+    return cast(HttpResponse, response)
 
 
 def _json_lines(rows: Iterator[shown.RecordRow]) -> Iterator[str]:

@@ -15,7 +15,7 @@ from entities.door_lists import Which
 from entities.models import Entity
 from entities.pipeline.duplicates import KEYS
 from entities.privacy import masked_value
-from entities.totals import MEASURES
+from entities.totals import MEASURES, Line
 from integrations.models import DayTotals, DoubledDay
 from integrations.reconciliation.compare import Cell, EntityDay, Figures, State, compared, worst
 from integrations.reconciliation.days import FIRST_DAY, Side, days_between, lines_of
@@ -250,21 +250,16 @@ def versions_of_day(environment: Environment, day: dt.date) -> list[Version]:
 def lines_in_words(totals: DayTotals) -> str:
     """`12 · EUR 1,500.10 deposit`, at most four of them."""
     lines = lines_of(totals)
-    parts = [
-        " ".join(
-            part
-            for part in (f"{line.count:,}", "·" if line.currency else "", line.currency, _money(line.sum), line.type)
-            if part
-        )
-        for line in lines[:4]
-    ]
+    parts = [_line_in_words(line) for line in lines[:4]]
     if not parts:
         return "nothing: an empty day"
     return "; ".join(parts) + (f"; and {len(lines) - 4} more lines" if len(lines) > 4 else "")
 
 
-def _money(amount: Decimal | None) -> str:
-    return "" if amount is None else f"{amount:,.2f}"
+def _line_in_words(line: Line) -> str:
+    if line.sum is None:
+        return f"{line.count:,}"
+    return f"{line.count:,} · {line.currency} {line.sum:,.2f} {line.type}".rstrip()
 
 
 # -- The records of a cell --------------------------------------------------------

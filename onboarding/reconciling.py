@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import logging
+from typing import Any
 
 from django.db import DatabaseError, connection
 
@@ -42,7 +43,8 @@ def reconcile(*, budget_seconds: float) -> int:
     partners = list(Partner.objects.exclude(status=Partner.Status.CLOSED))
     zones = time_zones(partners)
     with connection.cursor() as cursor:
-        cursor.execute(CHANGED_SQL, {"late": LATE_COMMIT, "zones": json.dumps(zones)})
+        parameters: dict[str, Any] = {"late": LATE_COMMIT, "zones": json.dumps(zones)}
+        cursor.execute(CHANGED_SQL, parameters)
         numbers: list[int] = [row[0] for row in cursor.fetchall()]
     environments = Environment.objects.select_related("partner").in_bulk(numbers)
     for number in numbers:
