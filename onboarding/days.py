@@ -87,7 +87,7 @@ def _in_the_way(one: EntityDay) -> str:
 
 
 def difference_words(entity: str, cell: Cell) -> str:
-    """`EUR: 2 records and 150.00 more here`, `3 records fewer here`."""
+    """`EUR 2 records more and 150.00 more here`, `3 records fewer here`."""
     count, amount = cell.count_difference, cell.sum_difference
     parts = []
     if count:

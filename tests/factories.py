@@ -28,7 +28,7 @@ from entities.models import (
     StatusMapping,
     Transaction,
 )
-from integrations.models import ApiRequest, Client, ClientSecret, WebhookEndpoint
+from integrations.models import ApiRequest, Client, ClientSecret, DayTotals, DoubledDay, WebhookEndpoint
 from onboarding.models import Onboarding, RehearsalWindow, Sample, Scope, StepChange, StepNote, StepOverride, StepState
 from track360.models import Environment, Invitation, Membership, Partner, User
 from track360.sealed import seal
@@ -304,6 +304,33 @@ class ApiRequestFactory(DjangoModelFactory[ApiRequest]):
     ip = "192.0.2.7"
     user_agent = "curl/8.5.0"
     received = 1
+
+
+class DayTotalsFactory(DjangoModelFactory[DayTotals]):
+    """What the partner says of a day: that it was empty."""
+
+    class Meta:
+        model = DayTotals
+
+    environment = factory.SubFactory(EnvironmentFactory)
+    entity = Entity.TRANSACTIONS
+    day = DAY.date()
+    side = DayTotals.Side.PARTNER
+    origin = DayTotals.Origin.API
+    lines = factory.LazyFunction(list)
+
+
+class DoubledDayFactory(DjangoModelFactory[DoubledDay]):
+    class Meta:
+        model = DoubledDay
+
+    environment = factory.SubFactory(EnvironmentFactory)
+    earlier = factory.SubFactory(DayTotalsFactory, environment=factory.SelfAttribute("..environment"))
+    later = factory.SubFactory(DayTotalsFactory, environment=factory.SelfAttribute("..environment"))
+    entity = Entity.TRANSACTIONS
+    day = DAY.date()
+    currency = "EUR"
+    type = "deposit"
 
 
 class WebhookEndpointFactory(DjangoModelFactory[WebhookEndpoint]):

@@ -35,6 +35,7 @@ GROUPS = {
     "/mappings": "Mappings and affiliates",
     "/affiliates": "Mappings and affiliates",
     "/samples": "Samples",
+    "/reconciliation": "Reconciliation",
     "/requests": "Requests and quarantine",
     "/quarantine": "Requests and quarantine",
 }

@@ -14,6 +14,7 @@ from tests.factories import (
     ClientFactory,
     ClientSecretFactory,
     CustomerFactory,
+    DoubledDayFactory,
     InvitationFactory,
     MembershipFactory,
     PartnerFactory,
@@ -62,6 +63,9 @@ def rows(sandbox: Environment) -> dict[str, object]:
         "<uuid:sample_id>": SampleFactory(environment=sandbox).pk,
         "lesson/<slug:entity>": "customers",
         "records/<int:index>": 0,
+        "reconciliation/<slug:day>": "2026-03-15",
+        "2026-03-15/<slug:entity>": "transactions",
+        "doubled/<int:number>": DoubledDayFactory(environment=sandbox).pk,
         "audit/<uuid:event_id>": AuditEvent.objects.create(action="secret.kept", partner=sandbox.partner).pk,
     }
 
