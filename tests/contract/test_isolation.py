@@ -26,6 +26,7 @@ from track360.models import AuditEvent, Environment, Membership, Partner, User
 
 MARK = "zz-secret-zz"
 IDS = {"customer_id": "cst_100245", "key": "cst_100245", "transaction_id": "txn_889001", "date": "2026-03-15"}
+IDS |= {"entity": "transactions", "number": "1"}
 
 
 @pytest.fixture
@@ -93,6 +94,11 @@ OF = {entity: sample(entity) for entity in ("customers", "transactions", "activi
 UNKNOWN = (422, ["unknown_customer"])
 WRITES: dict[str, tuple[Any, tuple[int, list[str]]]] = {
     "POST /api/v1/igaming/customers/{key}/erase": ({}, (404, [])),
+    "PUT /api/v1/reconciliation/{entity}/days/{date}": ({"totals": []}, (200, [])),
+    "POST /api/v1/reconciliation/{entity}/days/{date}/take": ({}, (404, [])),
+    "POST /api/v1/reconciliation/{entity}/days/{date}/waive": ({"reason": "x"}, (422, ["difference"])),
+    "DELETE /api/v1/reconciliation/{entity}/days/{date}/waive": ({}, (404, [])),
+    "POST /api/v1/reconciliation/doubled/{number}": ({"verdict": "later", "reason": "x"}, (404, [])),
     "POST /api/v1/igaming/transactions": (OF["transactions"], UNKNOWN),
     "POST /api/v1/igaming/transactions/bulk": ([OF["transactions"]], UNKNOWN),
     "POST /api/v1/igaming/transactions/validate": ([OF["transactions"]], (200, ["unknown_customer"])),
