@@ -81,6 +81,10 @@ class MatrixCell:
     doubled: bool
 
     @property
+    def label(self) -> str:
+        return str(Entity(self.day.entity).label)
+
+    @property
     def tone(self) -> str:
         return look(self.day.state)[0]
 
@@ -239,6 +243,11 @@ def sentence_of_tables(tables: list[Table], doubled: list[DoubledDay]) -> str:
 class Version:
     totals: DayTotals
     words: str
+
+    @property
+    def origin(self) -> str:
+        name = str(DayTotals.Origin(self.totals.origin).label)
+        return name[0].lower() + name[1:]
 
 
 def versions_of_day(environment: Environment, day: dt.date) -> list[Version]:
