@@ -20,6 +20,7 @@ from entities.totals import MEASURES, Line
 from integrations.api.parameters import read_date
 from integrations.models import DoubledDay
 from integrations.reconciliation.control import TYPES
+from integrations.reconciliation.counting import countable_feed, last_counting
 from integrations.reconciliation.days import DAY, Side, day_of, lines_of, newest_totals
 from integrations.reconciliation.doubled import say_which_is_right
 from integrations.reconciliation.taking import MOST_TAKEN, Taken, take_pulled
@@ -27,6 +28,7 @@ from integrations.reconciliation.waivers import waive, withdraw_waiver
 from onboarding.control_reading import TypedRow, give_control_totals, read_csv, read_row, typed_rows
 from onboarding.days import time_zone_of
 from onboarding.reconciliation_pages import cell_of, entity_of, place_of
+from onboarding.tasks import start_count
 from track360.access import MANAGERS, audit_actor, portal_view
 from track360.htmx import PortalRequest, render_page
 
@@ -115,8 +117,29 @@ def _show(request: PortalRequest, *, time_zone: str, refusal: ValidationError | 
         "types": TYPES,
         "has_type": MEASURES[entity].has_type,
         "csv": request.POST.get("csv", "")[:200_000].replace("\x00", ""),
+        "countable": [
+            (one.value, one.label) for one in Entity if countable_feed(request.environment, one.value) is not None
+        ],
+        "counting": last_counting(request.environment, now=now),
+        "yesterday": (day_of(now, time_zone) - DAY).isoformat(),
     }
-    return render_page(request, "onboarding/reconciliation_totals.html", context)
+    return render_page(request, "onboarding/reconciliation_totals.html", context, fragment="counting")
+
+
+@portal_view(roles=MANAGERS)
+@require_POST
+def count(request: PortalRequest) -> HttpResponse:
+    """Ask for a count at the partner's database; the page of control totals shows how it goes."""
+    try:
+        first, last = (read_date(request.POST.get(name, "")) for name in ("first", "last"))
+        start_count(
+            request.environment, request.POST.get("entity", ""), first=first, last=last, actor=audit_actor(request)
+        )
+    except ValidationError as refusal:
+        messages.error(request, " ".join(refusal.messages))
+    except ValueError:
+        messages.error(request, "Choose the first and the last day.")
+    return redirect(f"{portal_url(request, 'reconciliation-totals')}#counting")
 
 
 def _known(request: PortalRequest, entity: str, day: str) -> list[TypedRow]:

@@ -49,6 +49,7 @@ SAMPLES: list[URLPattern | URLResolver] = [
 RECONCILIATION: list[URLPattern | URLResolver] = [
     path("", reconciliation_pages.month, name="reconciliation"),
     path("totals/", reconciliation_actions.totals, name="reconciliation-totals"),
+    path("count/", reconciliation_actions.count, name="reconciliation-count"),
     path("doubled/<int:number>/", reconciliation_actions.verdict, name="reconciliation-verdict"),
     path("<slug:day>/", reconciliation_pages.day, name="reconciliation-day"),
     path("<slug:day>/<slug:entity>/", reconciliation_pages.cell, name="reconciliation-cell"),

@@ -35,6 +35,7 @@ from onboarding.api.lists import page_of
 from onboarding.days import time_zone_of
 from onboarding.reconciliation_pages import as_json
 from onboarding.reconciliation_view import record_rows
+from onboarding.tasks import start_count
 from track360.problems import Problem
 
 LISTED_DAYS = 31
@@ -314,10 +315,33 @@ class Verdict(ManageView):
         return json_answer({"data": shapes.doubled_day(row)})
 
 
+class Count(ManageView):
+    operations = {
+        "POST": Operation(
+            "Have days counted at your database, where the entity is fetched from one",
+            {202: ("Asked for: what comes of it stands among the versions of each day.", data(shapes.COUNTED))},
+            body=shapes.COUNTED,
+            path={"entity": shapes.PATH["entity"]},
+        )
+    }
+
+    def post(self, request: Request, *, entity: str) -> HttpResponse:
+        body = self.body(request)
+        first, last = dt.date.fromisoformat(body["first"]), dt.date.fromisoformat(body["last"])
+        if entity not in Entity.values:
+            raise Problem("not_found", "No such entity.")
+        try:
+            start_count(self.environment(request), entity, first=first, last=last, actor=self.actor(request))
+        except ValidationError as refusal:
+            raise refused_by(refusal) from None
+        return json_answer({"data": body}, status=202)
+
+
 OF_DAY = "api/v1/reconciliation/<str:entity>/days/<str:date>"
 urlpatterns: list[URLPattern] = [
     path("api/v1/reconciliation", DayList.as_view()),
     path("api/v1/reconciliation/doubled/<int:number>", Verdict.as_view()),
+    path("api/v1/reconciliation/<str:entity>/count", Count.as_view()),
     path(OF_DAY, DayDetail.as_view()),
     path(f"{OF_DAY}/differences", Differences.as_view()),
     path(f"{OF_DAY}/take", Take.as_view()),

@@ -153,6 +153,7 @@ TAKE: Json = {
     },
     "additionalProperties": False,
 }
+COUNTED = record({"first": DAY_ITSELF, "last": DAY_ITSELF})
 TAKEN = record(
     {
         "taken": COUNT,

@@ -98,6 +98,7 @@ WRITES: dict[str, tuple[Any, tuple[int, list[str]]]] = {
     "POST /api/v1/reconciliation/{entity}/days/{date}/take": ({}, (404, [])),
     "POST /api/v1/reconciliation/{entity}/days/{date}/waive": ({"reason": "x"}, (422, ["difference"])),
     "DELETE /api/v1/reconciliation/{entity}/days/{date}/waive": ({}, (404, [])),
+    "POST /api/v1/reconciliation/{entity}/count": ({"first": "2026-03-15", "last": "2026-03-15"}, (422, ["feed"])),
     "POST /api/v1/reconciliation/doubled/{number}": ({"verdict": "later", "reason": "x"}, (404, [])),
     "POST /api/v1/igaming/transactions": (OF["transactions"], UNKNOWN),
     "POST /api/v1/igaming/transactions/bulk": ([OF["transactions"]], UNKNOWN),

@@ -121,6 +121,7 @@ PORTAL = {
     "reconciliation": READ,
     "reconciliation-totals": CHANGE,
     "reconciliation-day": READ,
+    "reconciliation-count": DO,
     "reconciliation-cell": READ,
     "reconciliation-download": READ,
     "reconciliation-take": DO,
@@ -265,6 +266,7 @@ API: dict[str, dict[str, str | None]] = {
     "api/v1/affiliates/unknown": {"GET": "manage", "DELETE": "manage"},  # an affiliate of that name, too
     "api/v1/affiliates/<path:affiliate_id>": {"DELETE": "manage"},
     "api/v1/reconciliation": dict(MANAGE),
+    "api/v1/reconciliation/<str:entity>/count": {"POST": "manage"},
     "api/v1/reconciliation/doubled/<int:number>": {"POST": "manage"},
     "api/v1/reconciliation/<str:entity>/days/<str:date>": {"GET": "manage", "PUT": "manage"},
     "api/v1/reconciliation/<str:entity>/days/<str:date>/differences": dict(MANAGE),
