@@ -35,7 +35,7 @@ class Missing(Exception):
 
 
 @dataclass(frozen=True)
-class DatabaseServer:
+class Database:
     """`user` may read everything and `admin` do anything, both by PASSWORD. `ca_certificate`: TLS is offered."""
 
     kind: str
@@ -47,22 +47,26 @@ class DatabaseServer:
     admin: str = "admin"
     password: str = PASSWORD
 
-    def connect(self, user: str = "") -> Any:
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """For either driver's `connect`, as the admin."""
+        return {
+            "host": self.host,
+            "port": self.port,
+            "database": self.database,
+            "user": self.admin,
+            "password": self.password,
+        }
+
+    def connect(self) -> Any:
         """As the admin; statements commit by themselves."""
+        driver: Any = psycopg2 if self.kind == "postgresql" else pymysql
+        made = driver.connect(**self.arguments)
         if self.kind == "postgresql":
-            made = psycopg2.connect(
-                host=self.host, port=self.port, dbname=self.database, user=user or self.admin, password=self.password
-            )
             made.autocommit = True
-            return made
-        return pymysql.connect(
-            host=self.host,
-            port=self.port,
-            database=self.database,
-            user=user or self.admin,
-            password=self.password,
-            autocommit=True,
-        )
+        else:
+            made.autocommit(True)
+        return made
 
     def execute(self, statement: str, rows: Sequence[Sequence[Any]] = ()) -> None:
         """One statement, or one for each row."""
@@ -81,7 +85,7 @@ class DatabaseServer:
 
 
 @contextmanager
-def postgres_source() -> Iterator[DatabaseServer]:
+def postgres_source() -> Iterator[Database]:
     binaries = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
     found = binaries[-1].parent if binaries else None
     if not found:
@@ -100,7 +104,7 @@ def postgres_source() -> Iterator[DatabaseServer]:
         command = [*account, found / "postgres", "-D", data]
         for name, value in options.items():
             command += ["-c", f"{name}={value}"]
-        server = DatabaseServer("postgresql", port, pem.read_text())
+        server = Database("postgresql", port, pem.read_text())
         with _process(command, folder / "log"):
             _wait(lambda: psycopg2.connect(
                 host=server.host, port=port, dbname="postgres", user="admin", password=PASSWORD
@@ -115,7 +119,7 @@ def postgres_source() -> Iterator[DatabaseServer]:
 
 
 @contextmanager
-def mariadb_source() -> Iterator[DatabaseServer]:
+def mariadb_source() -> Iterator[Database]:
     server_binary, installer = shutil.which("mariadbd", path=_WIDE_PATH), shutil.which("mariadb-install-db")
     if not server_binary or not installer:
         raise Missing("MariaDB's server is not installed (apt-get install mariadb-server).")
@@ -131,7 +135,7 @@ def mariadb_source() -> Iterator[DatabaseServer]:
             f"--ssl-cert={pem}", f"--ssl-key={pem}", "--innodb-flush-log-at-trx-commit=0", "--skip-name-resolve",
             "--innodb-buffer-pool-size=64M", "--performance-schema=OFF",
         ]  # fmt: skip
-        server = DatabaseServer("mysql", port, pem.read_text())
+        server = Database("mysql", port, pem.read_text())
         with _process(command, folder / "log"):
             root = _wait(lambda: pymysql.connect(unix_socket=str(folder / "socket"), user="root"), folder / "log")
             with root.cursor() as cursor:

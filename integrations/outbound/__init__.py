@@ -95,6 +95,7 @@ class Session:
 
     def __init__(self) -> None:
         self._transports: dict[tuple[str, str, int], _Transport] = {}
+        self.connect_seconds = self.tls_seconds = 0.0  # of the connections made so far
 
     def __enter__(self) -> Self:
         return self
@@ -148,8 +149,7 @@ class Session:
         for _ in range(2):
             is_kept = origin in self._transports
             if not is_kept:
-                backend = _PinnedBackend(place, checked_addresses(place, deadline=deadline), deadline)
-                self._transports[origin] = _Transport(backend)
+                self._transports[origin] = self._transport(place, deadline)
             try:
                 return self._transports[origin].exchange(request, deadline=deadline, max_bytes=max_bytes)
             except (httpx.HTTPError, OutboundError) as error:
@@ -161,6 +161,12 @@ class Session:
                 if not (is_kept and is_closed and method in ("GET", "HEAD")):
                     raise _failure(error, place) from error
         raise AssertionError("a new connection is not a kept one")
+
+    def _transport(self, place: Place, deadline: float) -> _Transport:
+        started = time.monotonic()
+        addresses = checked_addresses(place, deadline=deadline)
+        self.connect_seconds += time.monotonic() - started
+        return _Transport(_PinnedBackend(place, addresses, deadline, self))
 
     def _drop(self, origin: tuple[str, str, int]) -> None:
         self._transports.pop(origin).close()
@@ -232,9 +238,10 @@ def tls_context() -> ssl.SSLContext:
 class _PinnedBackend(httpcore.SyncBackend):
     """Connects to the addresses that were checked, in turn, whatever the name resolves to by now."""
 
-    def __init__(self, place: Place, addresses: list[Address], deadline: float) -> None:
+    def __init__(self, place: Place, addresses: list[Address], deadline: float, session: Session | None = None) -> None:
         super().__init__()
         self.place, self.addresses, self.deadline = place, addresses, deadline
+        self.session = session or Session()
 
     def connect_tcp(
         self,
@@ -247,10 +254,12 @@ class _PinnedBackend(httpcore.SyncBackend):
         if (host, port) != (self.place.host, self.place.port):
             raise OutboundRefused(f"{host} was not checked.")
         failure: Exception = httpcore.ConnectError("no address")
+        started = time.monotonic()
         for address in self.addresses:
             try:
                 left = _left(self.deadline, httpcore.ConnectTimeout)
                 stream = super().connect_tcp(str(address), port, left, local_address, socket_options)
+                self.session.connect_seconds += time.monotonic() - started
                 return _TimedStream(stream, self)
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
                 failure = error
@@ -276,8 +285,12 @@ class _TimedStream(httpcore.NetworkStream):
     def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.NetworkStream:
-        left = _left(self.backend.deadline, httpcore.ConnectTimeout)
-        return _TimedStream(self.stream.start_tls(ssl_context, server_hostname, left), self.backend)
+        started = time.monotonic()
+        secured = self.stream.start_tls(
+            ssl_context, server_hostname, _left(self.backend.deadline, httpcore.ConnectTimeout)
+        )
+        self.backend.session.tls_seconds += time.monotonic() - started
+        return _TimedStream(secured, self.backend)
 
     def get_extra_info(self, info: str) -> Any:
         return self.stream.get_extra_info(info)

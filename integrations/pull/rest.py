@@ -38,6 +38,7 @@ class RestSource:
         self._records_at = _tokens(feed.records_at)
         self._base = _address(feed.connection.base_url, feed.path)
         self.fields = supplied_fields(feed)
+        self.names: list[str] = []  # of the first record, as the API has them
 
     def close(self) -> None:
         """Its connections are the session's."""
@@ -58,6 +59,8 @@ class RestSource:
         reached: str | None = None
         while True:
             fetched = self._caller.get(self._url(window, token), self._read)
+            if not self.names and fetched.records and isinstance(fetched.records[0], dict):
+                self.names = list(fetched.records[0])
             mark = _mark(fetched.records)
             self._refuse_standstill(token, seen, has_moved=mark is None or mark != before)
             following = self._next_token(fetched, token)

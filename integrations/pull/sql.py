@@ -8,11 +8,12 @@ replica that is held by one snapshot for long breaks the reading off.
 from __future__ import annotations
 
 import datetime as dt
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import MAX_PREC, Context, Decimal
 from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -58,6 +59,7 @@ COUNT_SECONDS = 5
 STATEMENT_SECONDS = ANSWER_SECONDS + STRETCH_SECONDS + ANSWER_SECONDS
 
 UTC = ZoneInfo("UTC")
+_EXACT = Context(prec=MAX_PREC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,7 @@ class SqlSource:
         self._relation = relation_of(feed)
         self._known: Plan | None = None
         self.fields = supplied_fields(feed)
+        self.names: list[str] = []  # of the columns
 
     def close(self) -> None:
         """Each stretch closes its own connection."""
@@ -297,6 +300,7 @@ class SqlSource:
         if self._known is None:
             with self._noted(), database.limit(self._answer_seconds), self._told(database):
                 holds = columns_of(database.connection, self._connection.kind, self._relation)
+            self.names = list(holds)
             self._known = self._planned(holds)
             self.fields = supplied_fields(self._feed, self._known.sources)
         return self._known
@@ -333,7 +337,7 @@ class SqlSource:
         holds = plan.holds[self._feed.cursor_column]
         if holds in (Holds.INSTANT, Holds.MOMENT):
             return str(as_moment(key[0], UTC if holds == Holds.INSTANT else self._zone))
-        return str(key[0])
+        return str(math.floor(key[0])) if holds == Holds.NUMBER else str(key[0])  # cursors are whole numbers
 
 
 def _records(plan: Plan, rows: Sequence[Sequence[Any]]) -> list[Any]:
@@ -380,7 +384,7 @@ def _column_converter(kind: Kind, holds: Holds, zone: ZoneInfo) -> Converter | N
         case ((Kind.NUMBER | Kind.INTEGER), Holds.INTEGER):
             return None
         case ((Kind.NUMBER | Kind.INTEGER), (Holds.NUMBER | Holds.FLOAT)):
-            return _finite
+            return _trimmed
         case Kind.MOMENT, Holds.INSTANT:
             return partial(_utc, slow=converter(Kind.MOMENT, UTC))
         case Kind.MOMENT, Holds.MOMENT if zone.key == "UTC":
@@ -390,8 +394,11 @@ def _column_converter(kind: Kind, holds: Holds, zone: ZoneInfo) -> Converter | N
     return converter(kind, zone)
 
 
-def _finite(of: Decimal | None) -> Any:
-    return of if of is None or of.is_finite() else str(of)
+def _trimmed(of: Decimal | None) -> Any:
+    """Without the zeros that a column of many places puts behind each number: they are not the partner's digits."""
+    if of is None or not of.is_finite():
+        return of if of is None else str(of)
+    return of.normalize(_EXACT)
 
 
 def _utc(text: str | None, slow: Callable[[Any], Any]) -> Any:
