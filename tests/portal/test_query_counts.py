@@ -29,6 +29,8 @@ from tests.factories import (
     ClientFactory,
     ClientSecretFactory,
     CustomerFactory,
+    DayTotalsFactory,
+    DoubledDayFactory,
     MembershipFactory,
     OnboardingFactory,
     QuarantinedRecordFactory,
@@ -69,6 +71,9 @@ COUNTS = {
     "samples/": 7,
     "samples/{sample}/": 9,
     "quarantine/{quarantined}/": 7,
+    "reconciliation/?month=2026-03": 10,
+    "reconciliation/2026-03-15/": 11,
+    "reconciliation/2026-03-15/transactions/?currency=EUR": 9,
     "audit/": 6,
     "team/": 7,
     "notifications/": 7,
@@ -86,6 +91,8 @@ def fill(sandbox: Environment, number: int) -> None:
         ActivityFactory(environment=sandbox, customer_id="cst_changed")
         QuarantinedRecordFactory(environment=sandbox, field=f"field_{turn}")
         BatchFactory(environment=sandbox)
+        DayTotalsFactory(environment=sandbox, by=MembershipFactory(partner=sandbox.partner).user)
+        DoubledDayFactory(environment=sandbox, day=dt.date(2026, 3, 1) + dt.timedelta(days=turn % 30))
         SampleFactory(environment=sandbox, invalid=1)
         ApiRequestFactory(environment=sandbox, status=422)
         SeenStatusFactory(environment=sandbox, raw_value=f"value {turn} of {number}")
