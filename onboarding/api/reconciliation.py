@@ -327,9 +327,12 @@ class Count(ManageView):
 
     def post(self, request: Request, *, entity: str) -> HttpResponse:
         body = self.body(request)
-        first, last = dt.date.fromisoformat(body["first"]), dt.date.fromisoformat(body["last"])
         if entity not in Entity.values:
             raise Problem("not_found", "No such entity.")
+        try:
+            first, last = read_date(body["first"]), read_date(body["last"])
+        except ValueError as error:
+            raise Problem("validation_failed", f"A day {error}.") from None
         try:
             start_count(self.environment(request), entity, first=first, last=last, actor=self.actor(request))
         except ValidationError as refusal:
