@@ -26,11 +26,9 @@ from integrations.reconciliation.taking import MOST_TAKEN
 from onboarding import reconciliation_view as shown
 from onboarding.days import difference_words, time_zone_of
 from onboarding.evidence import patterns_of
-from onboarding.models import Scope
 from track360 import exact_json
 from track360.access import MANAGERS, portal_view
 from track360.htmx import PortalRequest, render_page
-from track360.models import Partner
 
 
 @dataclass(frozen=True)
@@ -68,11 +66,6 @@ def entity_of(text: str) -> Entity:
     return Entity(text)
 
 
-def in_scope(partner: Partner) -> list[str]:
-    scopes = list(Scope.objects.filter(partner=partner).order_by("-id")[:50])
-    return list(patterns_of(next((scope for scope in scopes if scope.is_agreed), scopes[0] if scopes else None)))
-
-
 # -- A month ----------------------------------------------------------------------
 
 
@@ -82,7 +75,7 @@ def month(request: PortalRequest) -> HttpResponse:
     today = day_of(now, time_zone)
     chosen = shown.month_of(request.GET.get("month", ""), today)
     flagged = doubled_days(request.environment, first=chosen.first, last=chosen.last)
-    entities = in_scope(request.partner)
+    entities = list(patterns_of(request.partner))
     rows = shown.matrix(request.environment, chosen, entities=entities, doubled=flagged, time_zone=time_zone, now=now)
     state, next_day = shown.sentence_of_month(rows, chosen)
     needs_total = next_day and all(row.state == State.UNSAID for row in rows if row.day == next_day)
@@ -107,7 +100,7 @@ def month(request: PortalRequest) -> HttpResponse:
 def day(request: PortalRequest, day: str) -> HttpResponse:
     place = place_of(request, day)
     found = compared(request.environment, [place.day], time_zone=place.time_zone, now=place.now)
-    scope = in_scope(request.partner)
+    scope = list(patterns_of(request.partner))
     tables = [
         shown.table_of(found[entity, place.day])
         for entity in Entity.values

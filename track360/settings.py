@@ -233,6 +233,11 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
         "task": "entities.refresh_fx_rates",
         "schedule": crontab(hour=16, minute=30),  # UTC; the ECB publishes at about 16:00 in Frankfurt
     },
+    "roll-up-freshness": {
+        "task": "entities.roll_up_freshness",
+        "schedule": timedelta(minutes=5),
+        "options": {"expires": 300},
+    },
     "compute-checklists": {
         "task": "onboarding.compute_checklists",
         "schedule": timedelta(seconds=20),
@@ -258,6 +263,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
         "schedule": timedelta(seconds=10),
         "options": {"expires": 10},
     },
+    "ring-for-tests": {"task": "integrations.ring_for_tests", "schedule": timedelta(minutes=1)},
     "ring-for-runs": {
         "task": "integrations.ring_for_runs",
         "schedule": timedelta(seconds=15),
@@ -341,6 +347,12 @@ UNFOLD = {
                     ("Batches", "inventory_2", "entities_batch"),
                     ("Quarantine", "block", "entities_quarantinedrecord"),
                     ("Seen statuses", "visibility", "entities_seenstatus"),
+                ],
+                "What we fetch": [
+                    ("Connections", "lan", "integrations_connection"),
+                    ("Feeds", "sync", "integrations_feed"),
+                    ("Runs", "play_circle", "integrations_syncrun"),
+                    ("Day totals", "balance", "integrations_daytotals"),
                 ],
                 "Team": [
                     ("People", "group", "track360_user"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import URLPattern, path, re_path
 
 from entities.models import Entity
-from integrations.api import clients, log_views, pages, views
+from integrations.api import clients, connections, feeds, log_views, pages, sync_runs, views
 
 IGAMING = "api/v1/igaming"
 RESULTS = {"results": views.RESULTS}
@@ -33,6 +33,9 @@ urlpatterns = [
     path("api/v1/requests/<str:request_id>", log_views.RequestDetail.as_view()),
     path("api/v1/quarantine", log_views.QuarantineList.as_view()),
     *clients.urlpatterns,
+    *connections.urlpatterns,
+    *feeds.urlpatterns,
+    *sync_runs.urlpatterns,
     re_path(r"^api(/|$)", views.Unknown.as_view()),
     path("problems/<str:code>", pages.problem, name="problem"),
 ]

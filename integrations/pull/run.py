@@ -137,7 +137,7 @@ class Pull:
             door=Door.COMPARE if compares else Door.PULL,
             run_id=run.pk,
             fetched_since=(run.started_at or timezone.now()) - feed.overlap,
-            looked_at=before.order_by("-started_at").values_list("started_at", flat=True).first(),
+            looked_at=before.order_by("-due_at").values_list("started_at", flat=True).first(),
         )
 
     def _rest(self) -> None:

@@ -13,7 +13,7 @@ from entities.mapping_selectors import Coverage
 from integrations.models import DayTotals
 from integrations.reconciliation.compare import Cell, Currency, EntityDay
 from integrations.reconciliation.compare import State as DayState
-from onboarding.evidence import Clients, Facts, Rehearsal
+from onboarding.evidence import Clients, Connections, Facts, Rehearsal
 from onboarding.models import Sample, Scope
 from onboarding.steps import BY_NUMBER, PHASES, STEPS, rehearsal_is_earned
 
@@ -53,6 +53,10 @@ def three(*states: str, stored: int = 0) -> tuple[tuple[EntityDay, ...], ...]:
     )
 
 
+LIVE: dict[str, Any] = {
+    "signed_off": frozenset({"partner", "team"}),
+    "arrived": frozenset({("production", "activity", "pull")}),
+}
 PUSHED = frozenset({("sandbox", "transactions", "push")})
 TABLE: list[tuple[int, Facts, list[tuple[str, str]]]] = [
     (1, facts(), []),
@@ -72,8 +76,18 @@ TABLE: list[tuple[int, Facts, list[tuple[str, str]]]] = [
     (
         2,
         facts(patterns={"customers": "pull", "activity": "pull"}, clients={"sandbox": Clients(1, NOW)}),
-        [("Connections, through which we fetch, are not available yet.", "team")],
+        [("There is no connection yet.", "partner")],
     ),
+    (
+        2,
+        facts(
+            patterns={"activity": "pull"},
+            connections={"sandbox": Connections(1, on=1), "production": Connections(1, passed=1)},
+        ),
+        [("None has passed a test as it stands now.", "partner")],
+    ),
+    (2, facts(patterns={"activity": "pull"}, connections={"sandbox": Connections(2, passed=1)}), []),
+    (2, facts(patterns={"activity": "hybrid"}, clients={"sandbox": Clients(1, NOW)}), []),
     (2, facts(patterns={"customers": "pull", "activity": "push"}, clients={"sandbox": Clients(1, NOW)}), []),
     (3, facts(statuses={"status": Coverage(2)}), []),
     (3, facts(), [("None is declared yet.", "partner")]),
@@ -102,7 +116,7 @@ TABLE: list[tuple[int, Facts, list[tuple[str, str]]]] = [
     (
         5,
         facts(patterns={"transactions": "hybrid"}, arrived=PUSHED),
-        [("Connections, through which we fetch, are not available yet.", "team")],
+        [("No transactions have been taken in from a connection yet.", "partner")],
     ),
     (7, facts(reconciled=three("agrees", "waived", "agrees", stored=1)), []),
     (7, facts(reconciled=three("agrees", "agrees", "agrees")), [("Nothing is stored of these days.", "partner")]),
@@ -114,6 +128,7 @@ TABLE: list[tuple[int, Facts, list[tuple[str, str]]]] = [
             ("Transactions: no control total yet.", "partner"),
         ],
     ),
+    (5, facts(patterns={"transactions": "pull"}, arrived=frozenset({("sandbox", "transactions", "backfill")})), []),
     (
         8,
         facts(signed_off=frozenset({"partner"}), clients={"production": Clients(1)}),
@@ -121,6 +136,27 @@ TABLE: list[tuple[int, Facts, list[tuple[str, str]]]] = [
             ("The integrations team has not signed off yet.", "team"),
             ("No record has arrived in production yet.", "partner"),
         ],
+    ),
+    (8, facts(patterns={"activity": "pull"}, **LIVE, connections={"production": Connections(1, on=1)}), []),
+    (
+        8,
+        facts(patterns={"activity": "pull"}, **LIVE, clients={"production": Clients(1)}),
+        [("There is none yet.", "partner")],
+    ),
+    (
+        8,
+        facts(
+            patterns={"activity": "pull", "customers": "push"},
+            **LIVE,
+            clients={"production": Clients(1)},
+            connections={"production": Connections(1, passed=1)},
+        ),
+        [("None is switched on.", "partner")],
+    ),
+    (
+        8,
+        facts(patterns={"activity": "hybrid"}, **LIVE, connections={"production": Connections(1, on=1)}),
+        [("There is none yet.", "partner")],
     ),
 ]
 

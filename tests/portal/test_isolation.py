@@ -13,12 +13,15 @@ from tests.factories import (
     ApiRequestFactory,
     ClientFactory,
     ClientSecretFactory,
+    ConnectionFactory,
     CustomerFactory,
     DoubledDayFactory,
+    FeedFactory,
     InvitationFactory,
     MembershipFactory,
     PartnerFactory,
     QuarantinedRecordFactory,
+    RunFactory,
     SampleFactory,
     TransactionFactory,
     WebhookEndpointFactory,
@@ -44,6 +47,7 @@ def portal_routes(patterns: list[URLPattern | URLResolver], prefix: str = "") ->
 def rows(sandbox: Environment) -> dict[str, object]:
     """One of everything, by what stands for it in a route."""
     client = ClientFactory(environment=sandbox)
+    feed = FeedFactory(connection=ConnectionFactory(environment=sandbox))
     return {
         "customers/<int:number>": CustomerFactory(environment=sandbox, customer_id="secret-customer").pk,
         "transactions/<int:number>": TransactionFactory(environment=sandbox).pk,
@@ -51,6 +55,8 @@ def rows(sandbox: Environment) -> dict[str, object]:
         "onboarding/<int:number>": 3,
         "quarantine/<int:number>": QuarantinedRecordFactory(environment=sandbox).pk,
         "<uuid:request_id>": ApiRequestFactory(environment=sandbox).pk,
+        "runs/<uuid:run_id>": (run := RunFactory(feed=feed)).pk,
+        "feeds/<uuid:feed_id>": run.feed_id,
         "<slug:client_id>": client.client_id,
         "<uuid:secret_id>": ClientSecretFactory(client=client).pk,
         "docs/<slug:slug>": "customers",
@@ -61,6 +67,9 @@ def rows(sandbox: Environment) -> dict[str, object]:
         "<uuid:erasure_id>": Erasure.objects.create(environment=sandbox, customer_id="secret-customer").pk,
         "<uuid:change_id>": MappingChange.objects.create(partner=sandbox.partner).pk,
         "<uuid:sample_id>": SampleFactory(environment=sandbox).pk,
+        "new/<slug:kind>": "rest",
+        "<uuid:connection_id>": feed.connection.pk,
+        "new/<slug:entity>": "customers",
         "lesson/<slug:entity>": "customers",
         "records/<int:index>": 0,
         "reconciliation/<slug:day>": "2026-03-15",

@@ -72,6 +72,7 @@ TEAM_DOES = May(NOBODY, {STAFF})
 # Pages under /p/<partner>/<environment>/, by name.
 PORTAL = {
     "overview": READ,
+    "freshness": READ,
     # The walk
     "checklist": READ,
     "checklist-step": READ,
@@ -99,6 +100,29 @@ PORTAL = {
     "secret-revoke": CHANGE,
     "request-list": READ,
     "request-detail": READ,
+    # Connections
+    "connection-list": READ,
+    "connection-new": CHANGE,
+    "connection-new-kind": CHANGE,
+    "connection-detail": READ,
+    "connection-edit": CHANGE,
+    "connection-secret": CHANGE,
+    "connection-test": DO,
+    "connection-switch": DO,
+    "connection-remove": CHANGE,
+    "connection-feed-new": CHANGE,
+    "connection-feed-edit": CHANGE,
+    "connection-feed-switch": DO,
+    "connection-feed-cursor": CHANGE,
+    "connection-feed-backfill": CHANGE,
+    "connection-feed-remove": CHANGE,
+    # What is fetched
+    "sync-run-list": READ,
+    "sync-run-now": DO,
+    "sync-run-detail": READ,
+    "sync-run-stop": DO,
+    "sync-run-pause": DO,
+    "sync-run-resume": DO,
     # Samples
     "sample-list": READ,
     "sample-new": CHANGE,
@@ -240,6 +264,7 @@ OF_A_LINK = {"invitation"}
 # The API: scope by method; None where none is needed. Every other method is not allowed.
 READ_RECORDS = {"GET": "read", "POST": "write"}
 MANAGE, MANAGE_LIST = {"GET": "manage"}, {"GET": "manage", "POST": "manage"}
+CHANGED = {"GET": "manage", "PUT": "manage", "DELETE": "manage"}
 API: dict[str, dict[str, str | None]] = {
     **{f"api/v1/igaming/{entity}": dict(READ_RECORDS) for entity in ("customers", "transactions", "activity")},
     **{f"api/v1/igaming/{entity}/bulk": {"POST": "write"} for entity in ("customers", "transactions", "activity")},
@@ -253,8 +278,15 @@ API: dict[str, dict[str, str | None]] = {
     "api/v1/requests/<str:request_id>": dict(MANAGE),
     "api/v1/quarantine": dict(MANAGE),
     "api/v1/clients": dict(MANAGE_LIST),
+    "api/v1/sync-runs": dict(MANAGE_LIST),
+    "api/v1/sync-runs/<uuid:run_id>": dict(MANAGE),
+    "api/v1/sync-runs/<uuid:run_id>/events": dict(MANAGE),
+    "api/v1/sync-runs/<uuid:run_id>/stop": {"POST": "manage"},
+    "api/v1/sync-runs/<uuid:run_id>/pause": {"POST": "manage"},
+    "api/v1/sync-runs/<uuid:run_id>/resume": {"POST": "manage"},
     "api/v1/partner": dict(MANAGE),
     "api/v1/checklist": dict(MANAGE),
+    "api/v1/freshness": dict(MANAGE),
     "api/v1/checklist/scope": {"GET": "manage", "PUT": "manage"},
     "api/v1/checklist/scope/accept": {"POST": "manage"},
     "api/v1/checklist/rehearsal": {"POST": "manage"},
@@ -275,6 +307,15 @@ API: dict[str, dict[str, str | None]] = {
     "api/v1/samples": dict(MANAGE_LIST),
     "api/v1/samples/<str:sample_id>": dict(MANAGE),
     "api/v1/samples/<str:sample_id>/refused": dict(MANAGE),
+    "api/v1/connections": dict(MANAGE_LIST),
+    "api/v1/connections/<uuid:connection_id>": dict(CHANGED),
+    "api/v1/connections/<uuid:connection_id>/secret": {"PUT": "manage"},
+    "api/v1/connections/<uuid:connection_id>/switch": {"POST": "manage"},
+    "api/v1/connections/<uuid:connection_id>/test": dict(MANAGE_LIST),
+    "api/v1/connections/<uuid:connection_id>/feeds": dict(MANAGE_LIST),
+    "api/v1/connections/<uuid:connection_id>/feeds/<uuid:feed_id>": dict(CHANGED),
+    "api/v1/connections/<uuid:connection_id>/feeds/<uuid:feed_id>/switch": {"POST": "manage"},
+    "api/v1/connections/<uuid:connection_id>/feeds/<uuid:feed_id>/cursor": {"PUT": "manage"},
     "api/v1/clients/<str:client_id>": {"GET": "manage", "DELETE": "manage"},
     "api/v1/clients/<str:client_id>/rotate": {"POST": "manage"},
     "api/v1/clients/<str:client_id>/secrets/<uuid:secret_id>": {"DELETE": "manage"},

@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('integrations', '0010_runs_are_planned'),
+        ('integrations', '0011_open_runs'),
         ('track360', '0007_audit_by_time'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]

@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('entities', '0013_pull_and_replay'),
+        ('entities', '0014_lag_hours'),
         ('track360', '0007_audit_by_time'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
