@@ -393,7 +393,7 @@ def test_a_look_takes_as_many_queries_for_many_partners_as_for_few(db: None):
             watch(now=NOW)
         return len(captured)
 
-    assert queries(1) == queries(8) <= 16
+    assert queries(1) == queries(8) <= 21
 
 
 def test_nobody_at_all_is_looked_at_without_trouble(db: None):
