@@ -59,6 +59,8 @@ ACTIONS = {
     "transaction-list": "See transactions",
     "activity-list": "See activity",
     "quarantine-list": "See why",
+    "reconciliation": "Open reconciliation",
+    "reconciliation-day": "Open the day",
     "overview": "Open production",
 }
 NOT_FOR_VIEWERS = frozenset({"client-new", "sample-new"})

@@ -60,6 +60,7 @@ PAGES = (
     Page(
         "notifications", "Notifications and webhooks", "What you are told, and how to check who tells it.", "Going live"
     ),
+    Page("reconciliation", "Reconciliation", "Your books and ours, day by day.", "Going live"),
     Page("going-live", "Going live", "Eight steps that prove themselves from your data.", "Going live"),
     Page("glossary", "Glossary", "The words of these pages.", "Going live"),
 )

@@ -12,6 +12,8 @@ from entities.batch_selectors import Arrived, Window, arrivals_in, window_for
 from entities.mapping_selectors import Coverage, status_coverage, unknown_affiliates
 from entities.models import Affiliate, Batch, Entity
 from integrations.models import Client, Connection
+from integrations.reconciliation.compare import EntityDay
+from onboarding.days import NO_SCOPE_ZONE, days_reconciled
 from onboarding.models import Pattern, RehearsalWindow, Sample, Scope, SignOff
 from track360.models import Environment, Partner
 
@@ -65,6 +67,7 @@ class Facts:
     samples: Mapping[str, Sample] = field(default_factory=dict)  # entity -> the newest that was checked
     arrived: frozenset[tuple[str, str, str]] = frozenset()  # (environment kind, entity, door)
     rehearsal: Rehearsal | None = None
+    reconciled: tuple[tuple[EntityDay, ...], ...] = ()  # the three days that step 7 goes by, each by entity in scope
     signed_off: frozenset[str] = frozenset()  # sides
 
     @property
@@ -123,6 +126,12 @@ def gather(partner: Partner, *, now: dt.datetime) -> Facts:
         samples=_newest_samples(sandbox),
         arrived=frozenset(_arrived(arrival, kinds) for arrival in arrivals_in(environments.values())),
         rehearsal=_rehearsal(partner, sandbox),
+        reconciled=days_reconciled(
+            sandbox,
+            entities=tuple(_patterns(agreed or proposed)),
+            time_zone=agreed.time_zone if agreed else NO_SCOPE_ZONE,
+            now=now,
+        ),
         signed_off=frozenset(SignOff.objects.filter(partner=partner, withdrawn_at=None).values_list("side", flat=True)),
     )
 

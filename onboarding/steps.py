@@ -10,7 +10,9 @@ from functools import partial
 from entities.batch_selectors import Window
 from entities.mapping_selectors import Coverage
 from entities.models import Batch, Entity, StatusField
+from integrations.reconciliation.compare import State as DayState
 from onboarding.checks import Check
+from onboarding.days import AGREED, sentence_of_day
 from onboarding.evidence import UNKNOWN_COUNTED, Clients, Connections, Facts, Rehearsal
 from onboarding.models import Pattern, Sample
 from onboarding.models.checklist import Side
@@ -277,12 +279,24 @@ def _percent(part: int, whole: int) -> str:
 
 
 def reconciled(facts: Facts) -> Checks:
+    yield from _in_scope(facts)
+    for number, day in enumerate(facts.reconciled):
+        date = day[0].day
+        yield Check(
+            f"{('First', 'Second', 'Third')[number]} day agrees: {date:%-d %B %Y}",
+            all(one.state in AGREED for one in day),
+            sentence_of_day(day),
+            "reconciliation-day",
+            url_kwargs={"day": date.isoformat()},
+            todo=f"reconcile {date:%-d %B}",
+            figure="waived" if any(one.state == DayState.WAIVED for one in day) else "",
+        )
     yield Check(
-        "Counts and sums agree with the partner's control totals for 3 days in a row",
-        False,
-        "Control totals are not available yet.",
-        waiting_for=TEAM,
-        todo="make control totals available",
+        "At least one of the three days is not empty",
+        any(not one.is_empty for day in facts.reconciled for one in day),
+        "Nothing is stored of these days.",
+        "reconciliation",
+        todo="send the records of one of these days",
     )
 
 

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from django.db.models import Exists, OuterRef, Subquery
-from django.urls import reverse
 from django.utils import timezone
 
 from entities.arrivals import (
@@ -28,6 +26,8 @@ from entities.models import Entity
 from integrations.models import ClientSecret, Feed, SyncRun
 from onboarding.models import Notification, Pattern, RehearsalWindow, Scope
 from onboarding.notifications import Kind, tell
+from onboarding.watch_totals import differing_days, doubled
+from onboarding.watched import Finding, page_of_environment
 from track360.models import Environment, Partner
 from track360.templatetags.ui import duration
 from track360.templatetags.ui import share as share_of
@@ -64,17 +64,6 @@ LOOK = {
 PRODUCTION = Environment.Kind.PRODUCTION
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """Something that is so now: what `tell` takes."""
-
-    environment: Environment
-    subject: str
-    title: str
-    text: str
-    path: str
-
-
 def watch(*, now: dt.datetime) -> None:
     """Tell what is found, end what is not any more."""
     environments = list(Environment.objects.filter(partner__status=Partner.Status.ACTIVE).select_related("partner"))
@@ -83,6 +72,8 @@ def watch(*, now: dt.datetime) -> None:
     _reconcile(Kind.REFUSALS, refusals(environments, now=now))
     scopes = _scopes(environments)
     _reconcile(Kind.LATE, lateness(environments, scopes, now=now))
+    _reconcile(Kind.TOTALS_DIFFER, differing_days(environments, now=now))
+    _reconcile(Kind.DAY_DOUBLED, doubled(environments))
     _reconcile(Kind.SILENCE, silences([row for row in environments if row.kind == PRODUCTION], scopes, now=now))
 
 
@@ -137,7 +128,7 @@ def _ending(secret: ClientSecret) -> Finding:
         title=f"The secret …{secret.last_four} of {client.name} ends on {_moment(secret.expires_at)}",
         text="No newer secret of this client has fetched a token yet. Put the new one where the old one is in use, or "
         "rotate to make one: from its end on the old one fetches no tokens.",
-        path=_page("client-detail", environment, client.client_id),
+        path=page_of_environment("client-detail", environment, client.client_id),
     )
 
 
@@ -178,7 +169,7 @@ def _paused(feed: Feed, *, problem: str | None, party: str | None) -> Finding:
         subject=f"feed {feed.pk}",
         title=f"The feed of {feed.entity} in {feed.environment.kind} is paused since {_moment(feed.paused_at)}",
         text=f"{feed.pause_reason} {ACTS[acts or '']}".strip(),
-        path=_page("connection-detail", feed.environment, str(feed.connection_id)),
+        path=page_of_environment("connection-detail", feed.environment, str(feed.connection_id)),
     )
 
 
@@ -205,7 +196,7 @@ def _refused(environment: Environment, row: Refusals) -> Finding:
         subject=f"{environment.kind} {entity.value}",
         title=f"{share:.0f} % of the {entity.label.lower()} of the last hour were refused in {environment.kind}",
         text=f"{row.rejected:,} of {row.received:,} records were refused. {why}",
-        path=_page("quarantine-list", environment) + f"?entity={entity.value}",
+        path=page_of_environment("quarantine-list", environment) + f"?entity={entity.value}",
     )
 
 
@@ -242,7 +233,7 @@ def _late(environment: Environment, row: Late) -> Finding:
         f"{environment.kind}",
         text=f"{in_time:,} of {row.created:,} new records were here within 5 minutes; it should be 95 %. Most of the "
         f"time went into {whose}.",
-        path=_page("freshness", environment),
+        path=page_of_environment("freshness", environment),
     )
 
 
@@ -303,7 +294,7 @@ def _silent(
         subject=f"{environment.kind} {entity.value}",
         title=f"No {entity.label.lower()} since {_moment(last)}",
         text=f"Production has received none for {duration((now - last).total_seconds())}.{usual} {LOOK[is_pulled]}",
-        path=_page(CAME_BY[is_pulled], environment) + f"?entity={entity.value}",
+        path=page_of_environment(CAME_BY[is_pulled], environment) + f"?entity={entity.value}",
     )
 
 
@@ -314,7 +305,7 @@ def _day_missing(environment: Environment, day: dt.date, last: dt.datetime, *, i
         title=f"No activity of {day:%d %B %Y}".replace(" 0", " "),
         text=f"It should have arrived by 06:00 UTC of the day after. The last activity, of whichever day, came on "
         f"{_moment(last)}.",
-        path=_page(CAME_BY[is_pulled], environment) + f"?entity={Entity.ACTIVITY.value}",
+        path=page_of_environment(CAME_BY[is_pulled], environment) + f"?entity={Entity.ACTIVITY.value}",
     )
 
 
@@ -324,7 +315,3 @@ def _day_missing(environment: Environment, day: dt.date, last: dt.datetime, *, i
 def _moment(at: dt.datetime) -> str:
     at = at.astimezone(dt.UTC)
     return f"{at.day} {at:%B %Y, %H:%M} UTC"
-
-
-def _page(name: str, environment: Environment, *more: str) -> str:
-    return reverse(name, args=[environment.partner.slug, environment.kind, *more])

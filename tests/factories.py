@@ -35,6 +35,8 @@ from integrations.models import (
     ClientSecret,
     Connection,
     ConnectionTest,
+    DayTotals,
+    DoubledDay,
     Feed,
     SyncEvent,
     SyncRun,
@@ -317,6 +319,33 @@ class ApiRequestFactory(DjangoModelFactory[ApiRequest]):
     ip = "192.0.2.7"
     user_agent = "curl/8.5.0"
     received = 1
+
+
+class DayTotalsFactory(DjangoModelFactory[DayTotals]):
+    """What the partner says of a day: that it was empty."""
+
+    class Meta:
+        model = DayTotals
+
+    environment = factory.SubFactory(EnvironmentFactory)
+    entity = Entity.TRANSACTIONS
+    day = DAY.date()
+    side = DayTotals.Side.PARTNER
+    origin = DayTotals.Origin.API
+    lines = factory.LazyFunction(list)
+
+
+class DoubledDayFactory(DjangoModelFactory[DoubledDay]):
+    class Meta:
+        model = DoubledDay
+
+    environment = factory.SubFactory(EnvironmentFactory)
+    earlier = factory.SubFactory(DayTotalsFactory, environment=factory.SelfAttribute("..environment"))
+    later = factory.SubFactory(DayTotalsFactory, environment=factory.SelfAttribute("..environment"))
+    entity = Entity.TRANSACTIONS
+    day = DAY.date()
+    currency = "EUR"
+    type = "deposit"
 
 
 class WebhookEndpointFactory(DjangoModelFactory[WebhookEndpoint]):

@@ -243,6 +243,11 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
         "schedule": timedelta(seconds=20),
         "options": {"expires": 20},  # a worker that was away need not do it for each time it missed
     },
+    "reconcile": {
+        "task": "onboarding.reconcile",
+        "schedule": timedelta(minutes=1),
+        "options": {"expires": 60},
+    },
     "ring-for-samples": {"task": "onboarding.ring_for_samples", "schedule": timedelta(minutes=1)},
     "ring-for-jobs": {"task": "onboarding.ring_for_jobs", "schedule": timedelta(minutes=1)},
     "keep-stores": {"task": "onboarding.keep_stores", "schedule": crontab(hour=2, minute=20)},

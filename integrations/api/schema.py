@@ -37,6 +37,7 @@ GROUPS = {
     "/mappings": "Mappings and affiliates",
     "/affiliates": "Mappings and affiliates",
     "/samples": "Samples",
+    "/reconciliation": "Reconciliation",
     "/sync-runs": "Runs",
     "/requests": "Requests and quarantine",
     "/quarantine": "Requests and quarantine",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, path
 
-from onboarding.api import affiliates, checklist, erasure, freshness, mappings, samples
+from onboarding.api import affiliates, checklist, erasure, freshness, mappings, reconciliation, samples
 from onboarding.api.schema import OpenApi
 
 urlpatterns: list[URLPattern] = [
@@ -15,4 +15,5 @@ urlpatterns: list[URLPattern] = [
     *mappings.urlpatterns,
     *affiliates.urlpatterns,
     *samples.urlpatterns,
+    *reconciliation.urlpatterns,
 ]

@@ -27,6 +27,7 @@ from track360.models import AuditEvent, Environment, Membership, Partner, User
 
 MARK = "zz-secret-zz"
 IDS = {"customer_id": "cst_100245", "key": "cst_100245", "transaction_id": "txn_889001", "date": "2026-03-15"}
+IDS |= {"entity": "transactions", "number": "1"}
 
 
 @pytest.fixture
@@ -107,6 +108,12 @@ FED = "/api/v1/connections/{connection_id}"
 UNKNOWN = (422, ["unknown_customer"])
 WRITES: dict[str, tuple[Any, tuple[int, list[str]]]] = {
     "POST /api/v1/igaming/customers/{key}/erase": ({}, (404, [])),
+    "PUT /api/v1/reconciliation/{entity}/days/{date}": ({"totals": []}, (200, [])),
+    "POST /api/v1/reconciliation/{entity}/days/{date}/take": ({}, (404, [])),
+    "POST /api/v1/reconciliation/{entity}/days/{date}/waive": ({"reason": "x"}, (422, ["difference"])),
+    "DELETE /api/v1/reconciliation/{entity}/days/{date}/waive": ({}, (404, [])),
+    "POST /api/v1/reconciliation/{entity}/count": ({"first": "2026-03-15", "last": "2026-03-15"}, (422, ["feed"])),
+    "POST /api/v1/reconciliation/doubled/{number}": ({"verdict": "later", "reason": "x"}, (404, [])),
     "POST /api/v1/connections": ({"name": "Mine", "kind": "rest", "base_url": "https://api.example.com"}, (201, [])),
     f"PUT {FED}": ({"name": "Mine"}, (404, [])),
     f"DELETE {FED}": ({}, (404, [])),

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import datetime as dt
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from entities.batch_selectors import Window
 from entities.mapping_selectors import Coverage
+from integrations.models import DayTotals
+from integrations.reconciliation.compare import Cell, Currency, EntityDay
+from integrations.reconciliation.compare import State as DayState
 from onboarding.evidence import Clients, Connections, Facts, Rehearsal
 from onboarding.models import Sample, Scope
 from onboarding.steps import BY_NUMBER, PHASES, STEPS, rehearsal_is_earned
@@ -30,6 +34,23 @@ def facts(*, agreed: bool = True, patterns: dict[str, str] | None = None, **know
 def unmet(number: int, known: Facts) -> list[tuple[str, str]]:
     """(reason, who acts) of what is not met."""
     return [(check.reason, check.waiting_for) for check in BY_NUMBER[number].checks(known) if not check.met]
+
+
+def three(*states: str, stored: int = 0) -> tuple[tuple[EntityDay, ...], ...]:
+    """Three days of transactions; where one differs, by 2 records and 150.00 euros. `stored` records on each."""
+    lines = [{"currency": "EUR", "type": "deposit", "count": stored, "sum": "5.00"}] if stored else []
+    return tuple(
+        (
+            EntityDay(
+                "transactions",
+                dt.date(2026, 3, number),
+                DayState(state),
+                [Currency(Cell("EUR", "", {}, DayState(state), 2, Decimal(150)))] if state == "differs" else [],
+                {"stored": DayTotals(lines=lines)},
+            ),
+        )
+        for number, state in enumerate(states, 12)
+    )
 
 
 LIVE: dict[str, Any] = {
@@ -97,8 +118,17 @@ TABLE: list[tuple[int, Facts, list[tuple[str, str]]]] = [
         facts(patterns={"transactions": "hybrid"}, arrived=PUSHED),
         [("No transactions have been taken in from a connection yet.", "partner")],
     ),
+    (7, facts(reconciled=three("agrees", "waived", "agrees", stored=1)), []),
+    (7, facts(reconciled=three("agrees", "agrees", "agrees")), [("Nothing is stored of these days.", "partner")]),
+    (
+        7,
+        facts(reconciled=three("agrees", "differs", "unsaid", stored=1)),
+        [
+            ("Transactions: EUR 2 records more and 150.00 more here.", "partner"),
+            ("Transactions: no control total yet.", "partner"),
+        ],
+    ),
     (5, facts(patterns={"transactions": "pull"}, arrived=frozenset({("sandbox", "transactions", "backfill")})), []),
-    (7, facts(), [("Control totals are not available yet.", "team")]),
     (
         8,
         facts(signed_off=frozenset({"partner"}), clients={"production": Clients(1)}),

@@ -12,7 +12,7 @@ from django.test import Client as Browser
 from django.test.utils import CaptureQueriesContext
 
 from entities.models import Batch, Entity
-from integrations.models import Feed
+from integrations.models import DoubledDay, Feed
 from integrations.pull import schedule
 from onboarding.delivery import send_due
 from onboarding.models import Delivery, Notification, Scope
@@ -22,8 +22,11 @@ from tests.factories import (
     BatchFactory,
     ClientFactory,
     ClientSecretFactory,
+    DayTotalsFactory,
+    DoubledDayFactory,
     FeedFactory,
     MembershipFactory,
+    OnboardingFactory,
     PartnerFactory,
     QuarantinedRecordFactory,
     RehearsalWindowFactory,
@@ -390,8 +393,56 @@ def test_a_look_takes_as_many_queries_for_many_partners_as_for_few(db: None):
             watch(now=NOW)
         return len(captured)
 
-    assert queries(1) == queries(8) <= 16
+    assert queries(1) == queries(8) <= 21
 
 
 def test_nobody_at_all_is_looked_at_without_trouble(db: None):
+    assert titles() == []
+
+
+# -- Books that differ ----------------------------------------------------------
+
+
+def said(environment: Environment, day: dt.date, count: int, *, side: str = "partner", entity: str = "transactions"):
+    lines = [{"currency": "EUR", "type": "", "count": count, "sum": f"{count}.00"}] if count else []
+    return DayTotalsFactory(environment=environment, day=day, side=side, entity=entity, lines=lines)
+
+
+def test_a_day_of_production_that_differs_is_told_until_it_agrees(production: Environment) -> None:
+    day = (NOW - DAY).date()
+    said(production, day, 3)
+
+    assert titles() == ["14 March 2026 does not agree with the control totals in production"]
+    told = Notification.objects.get()
+    assert "Transactions: EUR 3 records fewer and 3.00 less here." in told.text
+    assert told.path == "/p/aurora-casino/production/reconciliation/2026-03-14/"
+
+    said(production, day, 3, side="stored")
+    assert titles() == []
+
+
+def test_a_sandbox_that_differs_is_told_of_once_the_partner_goes_live(partner: Partner, sandbox: Environment) -> None:
+    said(sandbox, (NOW - DAY).date(), 3)
+    assert titles() == []
+
+    OnboardingFactory(partner=partner, phase=5, done=6, next_step=7)
+
+    assert titles() == ["14 March 2026 does not agree with the control totals in sandbox"]
+
+
+def test_a_day_that_is_not_over_or_long_gone_is_not_told(production: Environment) -> None:
+    said(production, NOW.date(), 3)
+    said(production, (NOW - 15 * DAY).date(), 3)
+
+    assert titles() == []
+
+
+def test_a_doubled_day_is_told_once_until_a_person_has_said_which_is_right(production: Environment) -> None:
+    for currency in ("EUR", "USD"):
+        DoubledDayFactory(environment=production, currency=currency)
+
+    assert titles() == ["Transactions of 15 March 2026 came again, doubled, in production"]
+    assert "EUR deposit, USD deposit" in Notification.objects.get().text
+
+    DoubledDay.objects.update(verdict="later")
     assert titles() == []

@@ -15,6 +15,7 @@ from tests.factories import (
     ClientSecretFactory,
     ConnectionFactory,
     CustomerFactory,
+    DoubledDayFactory,
     FeedFactory,
     InvitationFactory,
     MembershipFactory,
@@ -71,6 +72,9 @@ def rows(sandbox: Environment) -> dict[str, object]:
         "new/<slug:entity>": "customers",
         "lesson/<slug:entity>": "customers",
         "records/<int:index>": 0,
+        "reconciliation/<slug:day>": "2026-03-15",
+        "2026-03-15/<slug:entity>": "transactions",
+        "doubled/<int:number>": DoubledDayFactory(environment=sandbox).pk,
         "audit/<uuid:event_id>": AuditEvent.objects.create(action="secret.kept", partner=sandbox.partner).pk,
     }
 

@@ -31,6 +31,8 @@ from tests.factories import (
     ClientSecretFactory,
     ConnectionFactory,
     CustomerFactory,
+    DayTotalsFactory,
+    DoubledDayFactory,
     FeedFactory,
     MembershipFactory,
     OnboardingFactory,
@@ -78,6 +80,9 @@ COUNTS = {
     "samples/": 7,
     "samples/{sample}/": 9,
     "quarantine/{quarantined}/": 7,
+    "reconciliation/?month=2026-03": 10,
+    "reconciliation/2026-03-15/": 11,
+    "reconciliation/2026-03-15/transactions/?currency=EUR": 9,
     "audit/": 6,
     "team/": 7,
     "notifications/": 7,
@@ -99,6 +104,8 @@ def fill(sandbox: Environment, number: int) -> None:
         ActivityFactory(environment=sandbox, customer_id="cst_changed")
         QuarantinedRecordFactory(environment=sandbox, field=f"field_{turn}")
         BatchFactory(environment=sandbox)
+        DayTotalsFactory(environment=sandbox, by=MembershipFactory(partner=sandbox.partner).user)
+        DoubledDayFactory(environment=sandbox, day=dt.date(2026, 3, 1) + dt.timedelta(days=turn % 30))
         SampleFactory(environment=sandbox, invalid=1)
         run = RunFactory(feed=feed)
         SyncEventFactory.create_batch(3, run=run)

@@ -86,6 +86,7 @@ def held(sandbox: Environment, settings: Any) -> dict[str, list[str]]:
         "<uuid:request_id>": [str(pk) for pk in ApiRequest.objects.values_list("pk", flat=True)],
         "<uuid:sample_id>": [str(pk) for pk in Sample.objects.values_list("pk", flat=True)],
         "<int:index>": ["0", "1", "2", "3", "4", "5"],
+        "<slug:day>": ["2026-03-12"],
         "<slug:client_id>": [new.client.client_id],
         "<slug:slug>": ["customers"],
         "<slug:entity>": ["customers"],

@@ -349,6 +349,7 @@ RAIL = (
     ("Watch", "freshness", "Freshness", "freshness"),
     ("Watch", "request-list", "Requests", "requests"),
     ("Watch", "quarantine-list", "Quarantine", "quarantine"),
+    ("Watch", "reconciliation", "Reconciliation", "reconciliation"),
     ("Partner", "team", "Team", "team"),
     ("Partner", "audit-list", "Audit", "clock"),
     ("Partner", "settings", "Settings", "settings"),
