@@ -26,6 +26,19 @@ SQL_FIELDS = ("host", "port", "database", "ca_certificate")
 TESTED = (*REST_FIELDS, *SQL_FIELDS, "user")
 FIELDS = ("name", *TESTED)
 PLACE = ("base_url", "host", "port", "database")
+LENGTHS: dict[str, int] = {
+    "name": NAME_LENGTH,
+    "base_url": 500,
+    "auth": 8,
+    "auth_header": 100,
+    "token_url": 500,
+    "scope": 500,
+    "host": 253,
+    "port": 5,
+    "database": 100,
+    "ca_certificate": CERTIFICATE_LENGTH,
+    "user": 200,
+}
 EMPTY: dict[str, Any] = {"auth": Auth.NONE, "port": None}
 USED_BY: dict[str, frozenset[str]] = {
     "auth_header": frozenset({Auth.HEADER}),
@@ -39,7 +52,23 @@ NEEDS_SECRET = frozenset({Auth.HEADER, Auth.BEARER, Auth.OAUTH})
 TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 # Those that say where a request goes, or where it ends; and what is said between two machines alone.
 NOT_A_KEY = frozenset(
-    ["host", "content-length", "content-type", "content-encoding", "transfer-encoding", "connection", "keep-alive", "te", "trailer", "upgrade", "expect", "accept", "accept-encoding", "range", "user-agent"]
+    [
+        "host",
+        "content-length",
+        "content-type",
+        "content-encoding",
+        "transfer-encoding",
+        "connection",
+        "keep-alive",
+        "te",
+        "trailer",
+        "upgrade",
+        "expect",
+        "accept",
+        "accept-encoding",
+        "range",
+        "user-agent",
+    ]
 )
 HEADER_VALUE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
 LABEL = "[0-9A-Za-z_](?:[0-9A-Za-z_-]*[0-9A-Za-z_])?"
@@ -88,11 +117,11 @@ def _plain(value: Any, name: str) -> Any:
 
 def _check_text(found: dict[str, Any], faults: Faults) -> None:
     for name, value in found.items():
-        most = CERTIFICATE_LENGTH if name == "ca_certificate" else Connection._meta.get_field(name).max_length
+        most = LENGTHS[name]
         if isinstance(value, str) and "\x00" in value:
             faults.add(name, "NUL stands nowhere.")
             found[name] = EMPTY.get(name, "")
-        elif isinstance(value, str) and most and len(value) > most:
+        elif isinstance(value, str) and len(value) > most:
             faults.add(name, f"Write at most {most:,} characters.")
 
 

@@ -9,6 +9,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from integrations import feed_rules as rules
+from integrations.connection_rules import Values
 from integrations.connections import live_feeds, locked, stop_runs
 from integrations.models import Connection, Feed
 from integrations.pull import schedule
@@ -18,7 +19,7 @@ SCHEDULE = ("every_minutes", "daily_at")
 
 
 @transaction.atomic
-def create_feed(connection: Connection, *, entity: str, values: rules.Values, actor: audit.Actor) -> Feed:
+def create_feed(connection: Connection, *, entity: str, values: Values, actor: audit.Actor) -> Feed:
     """What `values` leaves out is as usual for the entity. Refused: a fault in a field, whose name is the code."""
     connection = locked(connection)
     fields = rules.checked_feed(connection, entity, values)
@@ -35,7 +36,7 @@ def create_feed(connection: Connection, *, entity: str, values: rules.Values, ac
 
 
 @transaction.atomic
-def change_feed(feed: Feed, *, values: rules.Values, actor: audit.Actor) -> Feed:
+def change_feed(feed: Feed, *, values: Values, actor: audit.Actor) -> Feed:
     """What `values` leaves out stays. Is it read another way, it has to be tested again, and is off till then.
 
     Is it read from somewhere else, its cursor says nothing any more: the next run begins at the beginning.
@@ -114,7 +115,7 @@ def locked_feed(feed: Feed) -> Feed:
     return found
 
 
-def _one_schedule(values: rules.Values) -> dict[str, Any]:
+def _one_schedule(values: Values) -> dict[str, Any]:
     """Who gives one of the two means that it stands instead of the other."""
     given = dict(values)
     for name, other in (SCHEDULE, SCHEDULE[::-1]):

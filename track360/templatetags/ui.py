@@ -326,6 +326,7 @@ RAIL = (
     ("", "checklist", "Onboarding", "onboarding"),
     ("", "notification-list", "Notifications", "bell"),
     ("Set up", "client-list", "Credentials", "key"),
+    ("Set up", "connection-list", "Connections", "plug"),
     ("Set up", "mapping-list", "Mappings", "mapping"),
     ("Set up", "affiliate-list", "Affiliates", "partners"),
     ("Set up", "sample-list", "Samples", "sample"),
