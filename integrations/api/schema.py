@@ -14,7 +14,7 @@ from django.urls import URLPattern
 
 from entities.models import Entity
 from entities.pipeline.validate import MAX_RECORDS
-from integrations.api import clients, connections, feeds, log_views, shapes, views
+from integrations.api import clients, conformance, connections, feeds, log_views, shapes, views
 from integrations.api.managed_schema import managed_paths
 from integrations.api.oauth_schema import oauth_paths
 from integrations.api.operations import Json, operation, query
@@ -44,7 +44,8 @@ SINGULAR = {Entity.CUSTOMERS: "Customer", Entity.TRANSACTIONS: "Transaction", En
 
 def document_of(managed: Iterable[URLPattern]) -> Json:
     """The whole document; `managed` are the addresses of the automation API that apps above bring."""
-    paths: Json = managed_paths([*managed, *clients.urlpatterns, *connections.urlpatterns, *feeds.urlpatterns])
+    ours = [module.urlpatterns for module in (clients, connections, feeds, conformance)]
+    paths: Json = managed_paths([*managed, *(pattern for patterns in ours for pattern in patterns)])
     for entity in Entity:
         paths |= _entity_paths(entity)
     return {

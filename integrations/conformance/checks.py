@@ -107,7 +107,8 @@ def check_page(it: Examination) -> Finding:
             "made up for each answer.",
         )
     return Finding(
-        FAIL, f"Page {number} bore other records each time. The same request must give the same page while nothing changes."
+        FAIL,
+        f"Page {number} bore other records each time. The same request must give the same page while nothing changes.",
     )
 
 
@@ -122,9 +123,7 @@ def check_deep(it: Examination) -> Finding:
     if len(parts) < DEEP_FROM:
         return Finding(SKIP, f"There is only {count(len(parts), 'page')}.")
     it.reader.read(it.walk.window, position=parts[-2].position, pages=1)
-    early, late = (
-        [part.ms for part in some if part.ms is not None] for some in (parts[1:4], parts[-3:])
-    )
+    early, late = ([part.ms for part in some if part.ms is not None] for some in (parts[1:4], parts[-3:]))
     if not early or not late:
         return Finding(PASS, f"Page {len(parts)} came, also when it was asked for by itself.")
     first, last = median(early), median(late)
@@ -169,10 +168,12 @@ def check_limits(it: Examination) -> Finding:
     silent = sum(wait is None for wait in waits)
     if silent:
         return Finding(
-            FAIL, f"{count(refused, 'answer')} of 429, {silent} without Retry-After. Say in how many seconds we may come back."
+            FAIL,
+            f"429 came {count(refused, 'time')}, {silent} of them without Retry-After. Say in how many seconds we may "
+            "come back.",
         )
     longest = max((wait for wait in waits if wait is not None), default=0.0)
-    return Finding(PASS, f"{count(refused, 'answer')} of 429 said when to come back, at the latest in {longest:.0f} s.")
+    return Finding(PASS, f"429 came {count(refused, 'time')} and said when to come back: in at most {longest:.0f} s.")
 
 
 def check_size(it: Examination) -> Finding:

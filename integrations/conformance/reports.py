@@ -33,7 +33,7 @@ from integrations.conformance.examination import (
     Finding,
 )
 from integrations.conformance.reading import SECONDS, OutOfBudget, Reader
-from integrations.models import Connection, ConformanceReport, Feed
+from integrations.models import ConformanceReport, Feed
 from integrations.pull.opening import open_source
 from integrations.pull.source import Call, Source, SourceError, Window
 from track360 import audit
@@ -169,7 +169,7 @@ def _begin(feed: Feed, source: Source, calls: list[Call]) -> Examination:
     except OutOfBudget as problem:
         raise SourceError(f"It could not be examined: {problem}.") from None
     records = [record for record in reader.first if isinstance(record, dict)]
-    borne = [name for name in DATES[feed.entity] if 2 * sum(map(lambda r: bool(r.get(name)), records)) > len(records)]
+    borne = [name for name in DATES[feed.entity] if 2 * sum(bool(row.get(name)) for row in records) > len(records)]
     reader.axis, reader.first = axis_of(feed, shows=borne if records else None), []
     started = time.monotonic()
     walk = reader.read_on(Window(), pages=WALK_PAGES, seconds=WALK_SECONDS)
@@ -226,9 +226,18 @@ def sentence_for(report: ConformanceReport) -> str:
     return f"{said}. Next: {todo}." if todo else f"{said}."
 
 
-def address_of(connection: Connection, feed: Feed) -> str:
-    """What was examined, without a secret."""
+def address_of(feed: Feed) -> str:
+    """What is examined, without a secret."""
+    connection = feed.connection
     if connection.is_sql:
         what = feed.relation or "a SELECT"
         return f"{connection.host}:{connection.port}/{connection.database}, {what}"
     return f"{connection.base_url.rstrip('/')}/{feed.path.lstrip('/')}".rstrip("/")
+
+
+def address_in(report: ConformanceReport) -> str:
+    """What was examined then; the feed may have been changed since."""
+    asked = [call["url"] for row in report.checks for call in row["calls"] if call["records"] is not None]
+    if report.feed.connection.is_sql or not asked:
+        return address_of(report.feed)
+    return str(asked[0]).partition("?")[0]

@@ -8,10 +8,12 @@ from integrations.pull.source import Window
 
 SINCE_PAGES = 4
 SPAN_PAGES = 3
-NO_SINCE = "The feed sends no since: everything is read each time. Where the source can filter by time of change, use it."
+NO_SINCE = (
+    "The feed sends no since: everything is read each time. Where the source can filter by time of change, use it."
+)
 NO_UNTIL = (
-    "The feed sends no until: each window reaches to the moment at which it is read. Where the source can end a window, "
-    "use it."
+    "The feed sends no until: each window reaches to the moment at which it is read. If the source can end a window, "
+    "let it."
 )
 NO_DATES = "No record bears a date by which a window could be chosen."
 

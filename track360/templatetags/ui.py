@@ -343,7 +343,7 @@ RAIL = (
 
 
 # Pages whose name does not begin with that of their section.
-SECTION_OF = {"swagger": "docs"}
+SECTION_OF = {"swagger": "docs", "conformance-new": "connection", "conformance-detail": "connection"}
 
 
 @register.simple_tag(takes_context=True)
