@@ -13,6 +13,7 @@ from integrations.conformance.examination import FAIL, PASS, SKIP, WARN, Examina
 from integrations.conformance.reading import TOO_MANY, Item
 from integrations.conformance.windows import check_empty, check_since, check_window
 from integrations.models import Feed
+from integrations.pull.source import SourceError
 
 AGAIN_PAGES = 3
 DEEP_FROM = 6  # pages, from which on "deep" means something
@@ -118,7 +119,7 @@ def _same(one: list[Item], other: list[Item]) -> bool:
 
 def check_deep(it: Examination) -> Finding:
     parts, error = it.walk.parts, it.walk.error
-    if error is not None:
+    if isinstance(error, SourceError):
         return Finding(FAIL, f"Page {len(parts) + 1} did not come: {error}")
     if len(parts) < DEEP_FROM:
         return Finding(SKIP, f"There is only {count(len(parts), 'page')}.")

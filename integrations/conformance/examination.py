@@ -9,7 +9,7 @@ from typing import Any
 
 from entities.models import Entity
 from integrations.conformance.axis import Axis
-from integrations.conformance.reading import Reader, Reading
+from integrations.conformance.reading import OutOfBudget, Reader, Reading
 from integrations.models import Feed
 
 PASS, WARN, FAIL, SKIP = "pass", "warn", "fail", "skip"
@@ -55,9 +55,12 @@ class Examination:
 
     @cached_property
     def future(self) -> Reading:
-        """What is in a window where nothing can be yet."""
+        """What is in a window where nothing can be yet. Raises OutOfBudget."""
         highest = self.marks[-1] if self.marks else None
-        return self.reader.read_on(self.axis.beyond(highest), pages=1)
+        reading = self.reader.read_on(self.axis.beyond(highest), pages=1)
+        if isinstance(reading.error, OutOfBudget):
+            raise reading.error
+        return reading
 
     def spans(self) -> Iterator[Span]:
         """Windows around the middle, each narrower than the one before: from, edge, to. None: open on that side."""

@@ -49,12 +49,13 @@ class Part:
 
 @dataclass(slots=True)
 class Reading:
-    """What a window gave, in order. `is_whole`: nothing more is behind it. `error` is what ended it too early."""
+    """What a window gave, in order, but for an empty page at its end. `is_whole`: nothing more is behind it. `error` is
+    what ended it too early."""
 
     window: Window
     parts: list[Part] = field(default_factory=list)
     is_whole: bool = False
-    error: SourceError | None = None
+    error: SourceError | OutOfBudget | None = None
 
     @property
     def items(self) -> list[Item]:
@@ -86,25 +87,28 @@ class Reader:
     def read_on(
         self, window: Window, *, pages: int, position: Position | None = None, seconds: float = SECONDS
     ) -> Reading:
-        """What came before it failed, or before the time was over, counts too. Raises OutOfBudget."""
+        """What came before it failed, or before the time was over, counts too."""
         reading, where, waited = Reading(window), position, 0
         until = time.monotonic() + seconds
         found = self.source.pages(window, where)
         while len(reading.parts) < pages and time.monotonic() < until:
-            self._check_budget()
             made = len(self.calls)
             try:
+                self._check_budget()
                 page = next(found, None)
             except SourceError as error:
-                if waited < MOST_WAITS and self._is_limited(error, made):
-                    waited += 1
-                    self._wait(error)
-                    found = self.source.pages(window, where)
-                    continue
-                reading.error = error
+                waited += 1
+                reading.error = self._after(error, made, waited)
+                if reading.error is not None:
+                    break
+                found = self.source.pages(window, where)
+                continue
+            except OutOfBudget as problem:
+                reading.error = problem
                 break
             if page is not None:
-                reading.parts.append(self._part(page, made))
+                if page.records or not reading.parts:
+                    reading.parts.append(self._part(page, made))
                 where = page.position
             if page is None or page.position is None:
                 reading.is_whole = True
@@ -118,6 +122,16 @@ class Reader:
         if time.monotonic() + self.pause > self.ends_at:
             raise OutOfBudget(f"the {SECONDS:.0f} seconds of one examination were used up")
         time.sleep(self.pause)
+
+    def _after(self, error: SourceError, made: int, waited: int) -> SourceError | OutOfBudget | None:
+        """None: we were asked for patience, had it, and may try again."""
+        if not self._is_limited(error, made) or waited > MOST_WAITS:
+            return error
+        try:
+            self._wait(error)
+        except OutOfBudget as problem:
+            return problem
+        return None
 
     def _is_limited(self, error: SourceError, made: int) -> bool:
         was_429 = any(call.status == TOO_MANY for call in self.calls[made:])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from integrations.conformance.examination import FAIL, PASS, SKIP, Examination, Finding, Span, count
 from integrations.conformance.reading import Reading
 from integrations.pull.source import Window
@@ -24,7 +26,7 @@ def check_since(it: Examination) -> Finding:
         return Finding(SKIP, NO_SINCE)
     if not it.marks:
         return Finding(SKIP, NO_DATES if it.walk.items else "There are no records yet.")
-    edge = it.marks[len(it.marks) // 2]
+    edge = _edge(it)
     got = it.reader.read(axis.window(since=edge), pages=SINCE_PAGES)
     asked = f"Asked for since={got.window.since}"
     if axis.is_certain:
@@ -47,6 +49,17 @@ def check_since(it: Examination) -> Finding:
     if _is_narrower(it.walk, got):
         return Finding(PASS, f"{asked}, {_came(got)}; without it {_came(it.walk)}.{_caveat(it)}")
     return _by_the_future(it, asked)
+
+
+def _edge(it: Examination) -> Any:
+    """The middle of what was seen; later where all was seen, so that what comes from there on can be read whole."""
+    marks = it.marks
+    edge = marks[len(marks) // 2]
+    dated = sorted(item.mark for item in it.walk.items if item.mark is not None)
+    room = (SINCE_PAGES - 2) * max(len(part.items) for part in it.walk.parts)
+    if it.walk.is_whole and len(dated) > room:
+        edge = max(edge, it.axis.floor(dated[-room]))
+    return edge
 
 
 def _came(reading: Reading) -> str:
@@ -110,6 +123,9 @@ def _judge(it: Examination, span: Span) -> Finding | None:
     axis = it.axis
     begin, edge, end = span
     whole = it.reader.read(axis.window(begin, end), pages=SPAN_PAGES)
+    strayed = _strayed(whole, begin, end) if axis.is_certain else None
+    if strayed is not None:
+        return strayed
     if not whole.is_whole:
         return None
     before, after = (
@@ -143,6 +159,22 @@ def _judge(it: Examination, span: Span) -> Finding | None:
             PASS, f"{halves} gave what {_shown(whole.window)} gave. No record was seen that lies on the edge itself."
         )
     return Finding(PASS, f"{halves} gave what {_shown(whole.window)} gave, and no record twice.")
+
+
+def _strayed(whole: Reading, begin: Any, end: Any) -> Finding | None:
+    """What came of a window that lies outside of it."""
+    marks = [item.mark for item in whole.items if item.mark is not None]
+    late = sum(mark >= end for mark in marks) if end is not None else 0
+    if late:
+        return Finding(
+            FAIL,
+            f"{count(late, 'record')} of {whole.window.until} or later came in {_shown(whole.window)}. until must "
+            "exclude its own moment.",
+        )
+    early = sum(mark < begin for mark in marks) if begin is not None else 0
+    if early:
+        return Finding(FAIL, f"{count(early, 'record')} earlier than {_shown(whole.window)} came in it.")
+    return None
 
 
 def _shown(window: Window) -> str:
