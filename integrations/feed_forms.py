@@ -75,7 +75,7 @@ class FeedForm(GroupedForm):
         help_text="A run begins so long before where the last one ended. What is read again changes nothing.",
         widget=NUMERIC,
     )
-    overlap_unit = forms.ChoiceField(label="Unit of the overlap", choices=UNIT_LABELS)
+    overlap_unit = forms.ChoiceField(label="Unit", choices=UNIT_LABELS)
     page_size = forms.IntegerField(label="Records a page", help_text="1 to 10,000.", widget=NUMERIC)
 
     layout = (
@@ -87,10 +87,11 @@ class FeedForm(GroupedForm):
         ("", "", ("cursor_parameter", "cursor_at"), "cursor"),
         ("", "", ("next_at",), "next"),
         ("", "", ("size_parameter",), "page offset cursor next link"),
-        ("When", "", ("schedule",), ""),
+        ("Schedule", "", ("schedule",), ""),
         ("", "", ("every_minutes",), "minutes"),
         ("", "", ("daily_at",), "daily"),
-        ("", "", ("overlap_number", "overlap_unit", "page_size", "time_zone"), ""),
+        ("", "", ("overlap_number", "overlap_unit"), ""),
+        ("", "", ("page_size", "time_zone"), ""),
         ("Beside what is pushed", "", ("pattern",), ""),
         ("", "", ("pull_wins",), "hybrid"),
     )

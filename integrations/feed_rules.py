@@ -221,6 +221,7 @@ def _check_select(select: str, faults: Faults) -> None:
 
 
 def _check_fields(found: dict[str, Any], faults: Faults, *, entity: str, pointers: bool) -> None:
+    """Where one is named, those that are not are not read: so the ones that the guide requires have to be."""
     fields, known = found["fields"], schema_for(entity)["properties"]
     if not isinstance(fields, Mapping):
         faults.add("fields", "Write the guide's fields, each with its name at the source.")
@@ -228,6 +229,9 @@ def _check_fields(found: dict[str, Any], faults: Faults, *, entity: str, pointer
     for name in sorted({*fields} - {*known}, key=str):
         faults.add("fields", f"{str(name)[:50]!r} is no field of {entity}.")
     found["fields"] = {name: source for name, source in fields.items() if source not in (None, "")}
+    for name in schema_for(entity)["required"]:
+        if found["fields"] and name not in found["fields"]:
+            faults.add(f"fields.{name}", "The guide requires it; say what it is called at the source.")
     for name, source in found["fields"].items():
         if name not in known:
             continue

@@ -42,6 +42,7 @@ PAGES = (
     Page("authentication", "Authentication", "Trade a client's secret for a token that lasts an hour.", "Start"),
     Page("environments", "Environments", "Sandbox and production: the same API, nothing in common.", "Start"),
     Page("pushing", "Pushing records", "One record, a thousand, a dry run, or a whole day at once.", "Send and read"),
+    Page("pulling", "Letting us pull", "What your API or database should offer, and how we read it.", "Send and read"),
     Page("versions", "Which version wins", "What happens when the same record arrives again.", "Send and read"),
     Page("reading", "Reading back", "Lists, filters, cursors, and following what changes.", "Send and read"),
     Page("automation", "Automation", "Whatever a person does in the portal, done by a program.", "Send and read"),
