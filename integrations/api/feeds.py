@@ -62,7 +62,10 @@ SETTINGS: Json = {
     "relation": text(200, "Database: table or view, with its schema."),
     "select": text(rules.SELECT_LENGTH, "Database: a SELECT instead."),
     "cursor_column": text(100, "Database: the column that rises with each change."),
-    "fields": NAMES | {"description": "The guide's field -> its name at the source. Empty: the same names; else those left out are not read."},
+    "fields": NAMES
+    | {
+        "description": "The guide's field -> its name at the source. Empty: the same names; else those left out are not read."
+    },
     "time_zone": text(64, "IANA; for times without an offset."),
     "page_size": PAGE_SIZE,
     "every_minutes": or_null(MINUTES),

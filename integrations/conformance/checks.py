@@ -37,7 +37,7 @@ class Check:
 
 def check_reached(it: Examination) -> Finding:
     took = it.walk.parts[0].ms if it.walk.parts else None
-    return Finding(PASS, "It let us in and answered" + (f"; a first page took {took:,} ms." if took else "."))
+    return Finding(PASS, "It let us in and gave a page" + (f" in {took:,} ms." if took else "."))
 
 
 def check_schema(it: Examination) -> Finding:
@@ -95,6 +95,8 @@ def check_page(it: Examination) -> Finding:
         return reading.parts[0].items if reading.parts else []
 
     before, again = it.walk.parts[number - 1].items, asked()
+    if it.feed.connection.is_sql:  # where we cut the pages, one that is begun anew may be shorter
+        before = before[: len(again)]
     if _same(before, again):
         return Finding(PASS, f"Page {number} was asked for by itself and was the same, value by value.")
     third = asked()
@@ -199,7 +201,7 @@ def check_size(it: Examination) -> Finding:
 
 
 CHECKS = (
-    Check("reached", "Reached and signed in", "let us in", check_reached),
+    Check("reached", "Reached, signed in and read", "let us in", check_reached),
     Check("schema", "Records fit the schema", "mend the fields that are refused", check_schema),
     Check("since", "since is honoured", "let since count", check_since),
     Check("window", "The window is half-open", "make the window half-open", check_window),
