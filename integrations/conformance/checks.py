@@ -27,11 +27,12 @@ Judge = Callable[[Examination], Finding]
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """`next` is what to do where it failed, to be read after "Next: "."""
+    """`next` is what to do where it failed, to be read after "Next: "; `about` what is looked at, for the docs."""
 
     code: str
     title: str
     next: str
+    about: str
     judge: Judge
 
 
@@ -201,15 +202,86 @@ def check_size(it: Examination) -> Finding:
 
 
 CHECKS = (
-    Check("reached", "Reached, signed in and read", "let us in", check_reached),
-    Check("schema", "Records fit the schema", "mend the fields that are refused", check_schema),
-    Check("since", "since is honoured", "let since count", check_since),
-    Check("window", "The window is half-open", "make the window half-open", check_window),
-    Check("order", "The order is stable", "give the records a stable order", check_order),
-    Check("page", "The same page twice is the same", "answer the same request with the same page", check_page),
-    Check("deep", "Deep pages answer as the first do", "mend the deep pages", check_deep),
-    Check("empty", "An empty window is an empty page", "answer an empty window with an empty page", check_empty),
-    Check("keys", "No key comes twice", "send each record once in a window", check_keys),
-    Check("limits", "429 says when to come back", "send Retry-After with each 429", check_limits),
-    Check("size", "The page size is honoured", "give pages of the size that is asked for", check_size),
+    Check(
+        "reached",
+        "Reached, signed in and read",
+        "let us in",
+        "We sign in as a run does and read one page.",
+        check_reached,
+    ),
+    Check(
+        "schema",
+        "Records fit the schema",
+        "mend the fields that are refused",
+        "The first 500 records go through the pipeline without being stored, and what it refuses is counted by field. "
+        "A customer who is not here yet is no fault: such a record waits for him.",
+        check_schema,
+    ),
+    Check(
+        "since",
+        "since is honoured",
+        "let since count",
+        "With a since in the middle of what was seen, nothing older comes back where the records bear the time of "
+        "their change, nothing later is missing, and fewer come than without it.",
+        check_since,
+    ),
+    Check(
+        "window",
+        "The window is half-open",
+        "make the window half-open",
+        "Two windows that meet at a moment at which a record lies, [a, b) and [b, c), together give what [a, c) gives, "
+        "and no record twice. A window long before all data is empty.",
+        check_window,
+    ),
+    Check(
+        "order",
+        "The order is stable",
+        "give the records a stable order",
+        "The first pages of the same window are read twice and come in the same order.",
+        check_order,
+    ),
+    Check(
+        "page",
+        "The same page twice is the same",
+        "answer the same request with the same page",
+        "One page is asked for again by itself, as after a broken connection, and is the same value by value.",
+        check_page,
+    ),
+    Check(
+        "deep",
+        "Deep pages answer as the first do",
+        "mend the deep pages",
+        "The last of up to 20 pages comes, also by itself, and in about the time of the first ones. An offset makes a "
+        "source count all that lies before it, on each page anew.",
+        check_deep,
+    ),
+    Check(
+        "empty",
+        "An empty window is an empty page",
+        "answer an empty window with an empty page",
+        "A window in the year 2099 gives an empty list with status 200 or 204: no error, and no records.",
+        check_empty,
+    ),
+    Check(
+        "keys",
+        "No key comes twice",
+        "send each record once in a window",
+        "Among all that was read of one window each key stands once. Where one comes again unchanged, the pages "
+        "overlap, and what overlaps mostly leaves something out as well.",
+        check_keys,
+    ),
+    Check(
+        "limits",
+        "429 says when to come back",
+        "send Retry-After with each 429",
+        "Where a 429 came, it bore Retry-After. We wait, read on slowly, and provoke none.",
+        check_limits,
+    ),
+    Check(
+        "size",
+        "The page size is honoured",
+        "give pages of the size that is asked for",
+        "Each page but the last holds as many records as the feed asks for.",
+        check_size,
+    ),
 )
