@@ -79,13 +79,14 @@ DEFAULT_PORTS: dict[str, int] = {Kind.POSTGRESQL: 5432, Kind.MYSQL: 3306}
 
 
 class Faults:
-    """What is wrong, by field; the code of each is the field's name, with the member's after a dot."""
+    """What is wrong first, by field; the code of each is the field's name, with the member's after a dot."""
 
     def __init__(self) -> None:
         self.found: list[ValidationError] = []
 
     def add(self, field: str, message: str) -> None:
-        self.found.append(ValidationError(message, code=field))
+        if all(fault.code != field for fault in self.found):
+            self.found.append(ValidationError(message, code=field))
 
     def refuse(self) -> None:
         if self.found:

@@ -179,8 +179,8 @@ def connection_secret(request: PortalRequest, connection_id: uuid.UUID) -> HttpR
     return render_page(request, "integrations/client_form.html", context)
 
 
-@require_POST
 @portal_view(roles=MANAGERS)
+@require_POST
 def connection_test(request: PortalRequest, connection_id: uuid.UUID) -> HttpResponse:
     connection = found(request, connection_id)
     try:
@@ -192,8 +192,8 @@ def connection_test(request: PortalRequest, connection_id: uuid.UUID) -> HttpRes
     return redirect(portal_url(request, "connection-detail", connection.pk))
 
 
-@require_POST
 @portal_view(roles=MANAGERS)
+@require_POST
 def connection_switch(request: PortalRequest, connection_id: uuid.UUID) -> HttpResponse:
     connection = found(request, connection_id)
     here = portal_url(request, "connection-detail", connection.pk)

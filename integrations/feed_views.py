@@ -92,8 +92,8 @@ def feed_edit(request: PortalRequest, connection_id: uuid.UUID, feed_id: uuid.UU
     return render_page(request, "integrations/feed_form.html", context)
 
 
-@require_POST
 @portal_view(roles=MANAGERS)
+@require_POST
 def feed_switch(request: PortalRequest, connection_id: uuid.UUID, feed_id: uuid.UUID) -> HttpResponse:
     feed = _found(request, connection_id, feed_id)
     on = request.POST.get("to") == "on"

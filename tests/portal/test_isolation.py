@@ -13,7 +13,9 @@ from tests.factories import (
     ApiRequestFactory,
     ClientFactory,
     ClientSecretFactory,
+    ConnectionFactory,
     CustomerFactory,
+    FeedFactory,
     InvitationFactory,
     MembershipFactory,
     PartnerFactory,
@@ -43,6 +45,7 @@ def portal_routes(patterns: list[URLPattern | URLResolver], prefix: str = "") ->
 def rows(sandbox: Environment) -> dict[str, object]:
     """One of everything, by what stands for it in a route."""
     client = ClientFactory(environment=sandbox)
+    feed = FeedFactory(connection=ConnectionFactory(environment=sandbox))
     return {
         "customers/<int:number>": CustomerFactory(environment=sandbox, customer_id="secret-customer").pk,
         "transactions/<int:number>": TransactionFactory(environment=sandbox).pk,
@@ -60,6 +63,10 @@ def rows(sandbox: Environment) -> dict[str, object]:
         "<uuid:erasure_id>": Erasure.objects.create(environment=sandbox, customer_id="secret-customer").pk,
         "<uuid:change_id>": MappingChange.objects.create(partner=sandbox.partner).pk,
         "<uuid:sample_id>": SampleFactory(environment=sandbox).pk,
+        "new/<slug:kind>": "rest",
+        "<uuid:connection_id>": feed.connection.pk,
+        "<uuid:feed_id>": feed.pk,
+        "new/<slug:entity>": "customers",
         "lesson/<slug:entity>": "customers",
         "records/<int:index>": 0,
         "audit/<uuid:event_id>": AuditEvent.objects.create(action="secret.kept", partner=sandbox.partner).pk,

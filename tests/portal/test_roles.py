@@ -99,6 +99,22 @@ PORTAL = {
     "secret-revoke": CHANGE,
     "request-list": READ,
     "request-detail": READ,
+    # Connections
+    "connection-list": READ,
+    "connection-new": CHANGE,
+    "connection-new-kind": CHANGE,
+    "connection-detail": READ,
+    "connection-edit": CHANGE,
+    "connection-secret": CHANGE,
+    "connection-test": DO,
+    "connection-switch": DO,
+    "connection-remove": CHANGE,
+    "connection-feed-new": CHANGE,
+    "connection-feed-edit": CHANGE,
+    "connection-feed-switch": DO,
+    "connection-feed-cursor": CHANGE,
+    "connection-feed-backfill": CHANGE,
+    "connection-feed-remove": CHANGE,
     # Samples
     "sample-list": READ,
     "sample-new": CHANGE,
@@ -229,6 +245,7 @@ OF_A_LINK = {"invitation"}
 # The API: scope by method; None where none is needed. Every other method is not allowed.
 READ_RECORDS = {"GET": "read", "POST": "write"}
 MANAGE, MANAGE_LIST = {"GET": "manage"}, {"GET": "manage", "POST": "manage"}
+CHANGED = {"GET": "manage", "PUT": "manage", "DELETE": "manage"}
 API: dict[str, dict[str, str | None]] = {
     **{f"api/v1/igaming/{entity}": dict(READ_RECORDS) for entity in ("customers", "transactions", "activity")},
     **{f"api/v1/igaming/{entity}/bulk": {"POST": "write"} for entity in ("customers", "transactions", "activity")},
@@ -257,6 +274,15 @@ API: dict[str, dict[str, str | None]] = {
     "api/v1/samples": dict(MANAGE_LIST),
     "api/v1/samples/<str:sample_id>": dict(MANAGE),
     "api/v1/samples/<str:sample_id>/refused": dict(MANAGE),
+    "api/v1/connections": dict(MANAGE_LIST),
+    "api/v1/connections/<uuid:connection_id>": dict(CHANGED),
+    "api/v1/connections/<uuid:connection_id>/secret": {"PUT": "manage"},
+    "api/v1/connections/<uuid:connection_id>/switch": {"POST": "manage"},
+    "api/v1/connections/<uuid:connection_id>/test": dict(MANAGE_LIST),
+    "api/v1/connections/<uuid:connection_id>/feeds": dict(MANAGE_LIST),
+    "api/v1/connections/<uuid:connection_id>/feeds/<uuid:feed_id>": dict(CHANGED),
+    "api/v1/connections/<uuid:connection_id>/feeds/<uuid:feed_id>/switch": {"POST": "manage"},
+    "api/v1/connections/<uuid:connection_id>/feeds/<uuid:feed_id>/cursor": {"PUT": "manage"},
     "api/v1/clients/<str:client_id>": {"GET": "manage", "DELETE": "manage"},
     "api/v1/clients/<str:client_id>/rotate": {"POST": "manage"},
     "api/v1/clients/<str:client_id>/secrets/<uuid:secret_id>": {"DELETE": "manage"},
