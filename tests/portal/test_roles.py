@@ -115,6 +115,8 @@ PORTAL = {
     "connection-feed-cursor": CHANGE,
     "connection-feed-backfill": CHANGE,
     "connection-feed-remove": CHANGE,
+    "conformance-new": READ_AND_CHANGE,
+    "conformance-detail": READ,
     # Samples
     "sample-list": READ,
     "sample-new": CHANGE,
@@ -283,6 +285,8 @@ API: dict[str, dict[str, str | None]] = {
     "api/v1/connections/<uuid:connection_id>/feeds/<uuid:feed_id>": dict(CHANGED),
     "api/v1/connections/<uuid:connection_id>/feeds/<uuid:feed_id>/switch": {"POST": "manage"},
     "api/v1/connections/<uuid:connection_id>/feeds/<uuid:feed_id>/cursor": {"PUT": "manage"},
+    "api/v1/connections/<uuid:connection_id>/feeds/<uuid:feed_id>/conformance": dict(MANAGE_LIST),
+    "api/v1/connections/<uuid:connection_id>/feeds/<uuid:feed_id>/conformance/<uuid:report_id>": {"GET": "manage"},
     "api/v1/clients/<str:client_id>": {"GET": "manage", "DELETE": "manage"},
     "api/v1/clients/<str:client_id>/rotate": {"POST": "manage"},
     "api/v1/clients/<str:client_id>/secrets/<uuid:secret_id>": {"DELETE": "manage"},

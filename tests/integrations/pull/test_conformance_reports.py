@@ -48,7 +48,7 @@ def test_report_is_asked_for_once_and_audited(feed: Feed) -> None:
     assert (first.state, first.requested_by) == (State.WAITING, somebody)
     (event,) = AuditEvent.objects.filter(action="conformance.requested")
     assert event.target == str(feed.pk)
-    assert event.actor_user == somebody
+    assert event.actor == somebody
 
 
 @pytest.mark.parametrize("where", ["feed", "connection"])
