@@ -131,7 +131,7 @@ def check_deep(it: Examination) -> Finding:
     if not early or not late:
         return Finding(PASS, f"Page {len(parts)} came, also when it was asked for by itself.")
     first, last = median(early), median(late)
-    figures = f"pages 2 to 4 took {first:,.0f} ms each, the last three of {len(parts)} {last:,.0f} ms"
+    figures = f"pages 2 to 4 took {max(first, 1):,.0f} ms each, the last three of {len(parts)} {max(last, 1):,.0f} ms"
     if last > SLOWER * first and last - first > SLOWER_MS:
         return Finding(
             WARN,
