@@ -92,7 +92,8 @@ class PartnerApi:
             return 401, {"message": "no key"}, {}
         if self.wrong.startswith("429") and self.asked in (3, 4):
             self.refused += 1
-            return 429, {"message": "slow down"}, {"Retry-After": "1"} if self.wrong == "429" else {}
+            wait = {"429": {"Retry-After": "1"}, "429, an hour": {"Retry-After": "3600"}}.get(self.wrong, {})
+            return 429, {"message": "slow down"}, wait
         found = self._within(query.get("updated_from"), query.get("updated_to"))
         if self.wrong == "empty window is a 404" and not found:
             return 404, {"message": "nothing found"}, {}

@@ -125,13 +125,13 @@ def check_deep(it: Examination) -> Finding:
     if isinstance(error, SourceError):
         return Finding(FAIL, f"Page {len(parts) + 1} did not come: {error}")
     if len(parts) < DEEP_FROM:
-        return Finding(SKIP, f"There is only {count(len(parts), 'page')}.")
+        return Finding(SKIP, f"Only {count(len(parts), 'page')} came.")
     it.reader.read(it.walk.window, position=parts[-2].position, pages=1)
     early, late = ([part.ms for part in some if part.ms is not None] for some in (parts[1:4], parts[-3:]))
     if not early or not late:
         return Finding(PASS, f"Page {len(parts)} came, also when it was asked for by itself.")
     first, last = median(early), median(late)
-    figures = f"pages 2 to 4 took {max(first, 1):,.0f} ms each, the last three of {len(parts)} {max(last, 1):,.0f} ms"
+    figures = f"pages 2 to 4 took {max(first, 1):,.0f} ms each, the last three {max(last, 1):,.0f} ms"
     if last > SLOWER * first and last - first > SLOWER_MS:
         return Finding(
             WARN,
@@ -219,9 +219,9 @@ CHECKS = (
     ),
     Check(
         "since",
-        "since is honoured",
-        "let since count",
-        "With a since in the middle of what was seen, nothing older comes back where the records bear the time of "
+        "Since is honoured",
+        "let “since” count",
+        "With a “since” in the middle of what was seen, nothing older comes back where the records bear the time of "
         "their change, nothing later is missing, and fewer come than without it.",
         check_since,
     ),

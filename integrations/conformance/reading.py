@@ -76,6 +76,7 @@ class Reader:
         self.waits: list[float | None] = []  # what was said at each 429 of when to come back
         self.pause = 0.0
         self.ends_at = time.monotonic() + SECONDS
+        self.turned_away: OutOfBudget | None = None
 
     def read(self, window: Window, *, pages: int, position: Position | None = None) -> Reading:
         """Raises SourceError, OutOfBudget."""
@@ -117,6 +118,8 @@ class Reader:
         return reading
 
     def _check_budget(self) -> None:
+        if self.turned_away is not None:
+            raise self.turned_away
         if len(self.calls) >= MOST_CALLS:
             raise OutOfBudget(f"the {MOST_CALLS} calls of one examination were used up")
         if time.monotonic() + self.pause > self.ends_at:
@@ -142,7 +145,8 @@ class Reader:
     def _wait(self, error: SourceError) -> None:
         seconds = WAIT if error.retry_after is None else error.retry_after
         if seconds > LONGEST_WAIT or time.monotonic() + seconds > self.ends_at:
-            raise OutOfBudget(f"the source asked us to wait {seconds:.0f} seconds, longer than one examination may")
+            self.turned_away = OutOfBudget(f"the source asked us to wait {seconds:,.0f} seconds, longer than we may")
+            raise self.turned_away
         self.pause = PAUSE
         time.sleep(seconds)
 

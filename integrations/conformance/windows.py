@@ -11,10 +11,10 @@ from integrations.pull.source import Window
 SINCE_PAGES = 4
 SPAN_PAGES = 3
 NO_SINCE = (
-    "The feed sends no since: everything is read each time. Where the source can filter by time of change, use it."
+    "The feed sends no “since”: everything is read each time. Where the source can filter by time of change, use it."
 )
 NO_UNTIL = (
-    "The feed sends no until: each window reaches to the moment at which it is read. If the source can end a window, "
+    "The feed sends no “until”: each window reaches to the moment at which it is read. If the source can end a window, "
     "let it."
 )
 NO_DATES = "No record bears a date by which a window could be chosen."
@@ -43,8 +43,8 @@ def check_since(it: Examination) -> Finding:
             if lost:
                 return Finding(
                     FAIL,
-                    f"{asked}, {count(len(lost), 'record')} with that {axis.field} or a later one did not come. since "
-                    "must go by the time of change, and include its own moment.",
+                    f"{asked}, {count(len(lost), 'record')} with that {axis.field} or a later one did not come. "
+                    "“since” must go by the time of change, and include its own moment.",
                 )
     if _is_narrower(it.walk, got):
         return Finding(PASS, f"{asked}, {_came(got)}; without it {_came(it.walk)}.{_caveat(it)}")
@@ -105,7 +105,7 @@ def check_window(it: Examination) -> Finding:
         if past.items:
             return Finding(
                 FAIL,
-                f"Asked for {_shown(past.window)}, {count(len(past.items), 'record')} came. until is not looked at.",
+                f"Asked for {_shown(past.window)}, {count(len(past.items), 'record')} came. “until” is not looked at.",
             )
     if not it.marks:
         return Finding(SKIP, NO_DATES if it.walk.items else "There are no records yet.")
@@ -135,19 +135,19 @@ def _judge(it: Examination, span: Span) -> Finding | None:
     halves = f"{_shown(before.window)} and {_shown(after.window)}"
     twice = len(before.keys & after.keys)
     if twice:
-        return Finding(FAIL, f"{count(twice, 'record')} came in both {halves}. until must exclude its own moment.")
+        return Finding(FAIL, f"{count(twice, 'record')} came in both {halves}. “until” must exclude its own moment.")
     early = sum(item.mark is not None and axis.floor(item.mark) == edge for item in before.items)
     if early:
         return Finding(
             FAIL,
-            f"{count(early, 'record')} of {before.window.until} itself came in {_shown(before.window)}. until must "
-            "exclude its own moment, and since include it.",
+            f"{count(early, 'record')} of {before.window.until} itself came in {_shown(before.window)}. “until” must "
+            "exclude its own moment, and “since” include it.",
         )
     lost = len(whole.keys - before.keys - after.keys)
     if lost:
         return Finding(
             FAIL,
-            f"{count(lost, 'record')} of {_shown(whole.window)} came in neither {halves}. since must include its own "
+            f"{count(lost, 'record')} of {_shown(whole.window)} came in neither {halves}. “since” must include its own "
             "moment.",
         )
     more = len((before.keys | after.keys) - whole.keys)
@@ -168,7 +168,7 @@ def _strayed(whole: Reading, begin: Any, end: Any) -> Finding | None:
     if late:
         return Finding(
             FAIL,
-            f"{count(late, 'record')} of {whole.window.until} or later came in {_shown(whole.window)}. until must "
+            f"{count(late, 'record')} of {whole.window.until} or later came in {_shown(whole.window)}. “until” must "
             "exclude its own moment.",
         )
     early = sum(mark < begin for mark in marks) if begin is not None else 0

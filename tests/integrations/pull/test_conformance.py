@@ -68,14 +68,14 @@ def test_api_that_behaves_passes_all_that_can_be_judged(sandbox: Environment) ->
 BROKEN: list[tuple[str, dict[str, str], str, str]] = [
     # what it does wrong, what is found, the check that says it, and a part of what is said
     ("ignores since", {"since": "fail", "window": "fail", "empty": "fail"}, "since", "bear an earlier last_modified"),
-    ("ignores until", {"window": "fail"}, "window", "until is not looked at"),
-    ("until inclusive", {"window": "fail"}, "window", "until must exclude"),
+    ("ignores until", {"window": "fail"}, "window", "“until” is not looked at"),
+    ("until inclusive", {"window": "fail"}, "window", "“until” must exclude"),
     ("since exclusive", {"since": "fail", "window": "fail"}, "window", "came in neither"),
     (
         "since exclusive, until inclusive",
         {"since": "fail", "window": "fail"},
         "window",
-        "until must exclude its own moment",
+        "“until” must exclude its own moment",
     ),
     ("order changes", {"order": "fail"}, "order", "Sort by the time of change"),
     ("values change", {"page": "fail"}, "page", "with other values"),
@@ -135,10 +135,10 @@ def test_transactions_by_a_time_that_they_do_not_bear_are_not_called_wrong(sandb
     ("wrong", "code", "said"),
     [
         ("ignores window", "since", "The parameter is not looked at"),
-        ("ignores until", "window", "until is not looked at"),
-        ("until inclusive", "window", "until must exclude"),
-        ("since exclusive", "window", "since must include"),
-        ("since exclusive, until inclusive", "window", "until must exclude"),
+        ("ignores until", "window", "“until” is not looked at"),
+        ("until inclusive", "window", "“until” must exclude"),
+        ("since exclusive", "window", "“since” must include"),
+        ("since exclusive, until inclusive", "window", "“until” must exclude"),
     ],
 )
 def test_windows_of_transactions_are_judged_by_what_comes(
@@ -154,7 +154,7 @@ def test_windows_of_transactions_are_judged_by_what_comes(
 DAYS = {"updated_from": "{since:date}", "updated_to": "{until:date}"}
 
 
-@pytest.mark.parametrize(("wrong", "said"), [("", ""), ("until inclusive", "until must exclude its own moment")])
+@pytest.mark.parametrize(("wrong", "said"), [("", ""), ("until inclusive", "“until” must exclude its own moment")])
 def test_days_are_cut_at_days(sandbox: Environment, wrong: str, said: str) -> None:
     with partner_api(activity(60), dated="date", wrong=wrong) as api:
         found = verdicts(feed_of(api, sandbox, "activity", query=DAYS, time_zone="Europe/Malta"))
