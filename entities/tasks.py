@@ -7,9 +7,11 @@ import logging
 import zipfile
 
 from celery import shared_task
+from django.utils import timezone
 
 from entities.fx import download_history, load_history
 from entities.fx_fill import fill_missing
+from entities.lag_hours import roll_up
 from track360.models import Environment
 
 logger = logging.getLogger(__name__)
@@ -36,3 +38,9 @@ def fill_missing_rates() -> None:
     for environment in Environment.objects.order_by("pk"):
         if filled := fill_missing(environment):
             logger.info("%s: %d amounts in dollars filled in", environment, filled)
+
+
+@shared_task(name="entities.roll_up_freshness")
+def roll_up_freshness() -> None:
+    for environment in Environment.objects.order_by("pk"):
+        roll_up(environment, now=timezone.now())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, include, path
 
-from integrations import conformance_views, connection_views, feed_views, views
+from integrations import conformance_views, connection_views, feed_views, run_views, views
 
 client_pages: list[URLPattern | URLResolver] = [
     path("", views.client_detail, name="client-detail"),
@@ -39,6 +39,7 @@ pages: list[URLPattern | URLResolver] = [
     path("connections/new/", connection_views.connection_new, name="connection-new"),
     path("connections/new/<slug:kind>/", connection_views.connection_new_kind, name="connection-new-kind"),
     path("connections/<uuid:connection_id>/", include(connection_pages)),
+    path("connections/runs/", include(run_views)),
     path("requests/", views.request_list, name="request-list"),
     path("requests/<uuid:request_id>/", views.request_detail, name="request-detail"),
 ]

@@ -17,6 +17,7 @@ from integrations.api.pages import EXPLANATIONS
 from integrations.conformance.checks import CHECKS
 from integrations.conformance.reading import MOST_CALLS
 from integrations.models import Client
+from integrations.pull.run import MOST_ATTEMPTS
 from onboarding import docs_fields
 from onboarding.api.schema import document
 from onboarding.retention import STORES
@@ -45,11 +46,10 @@ PAGES = (
     Page("environments", "Environments", "Sandbox and production: the same API, nothing in common.", "Start"),
     Page("pushing", "Pushing records", "One record, a thousand, a dry run, or a whole day at once.", "Send and read"),
     Page("pulling", "Letting us pull", "What your API or database should offer, and how we read it.", "Send and read"),
-    Page(
-        "conformance", "Checking your source", "What we look at before we rely on it.", "Send and read"
-    ),
+    Page("conformance", "Checking your source", "What we look at before we rely on it.", "Send and read"),
     Page("versions", "Which version wins", "What happens when the same record arrives again.", "Send and read"),
     Page("reading", "Reading back", "Lists, filters, cursors, and following what changes.", "Send and read"),
+    Page("runs", "Runs", "What a fetch did, what is tried again, and when a feed pauses.", "Send and read"),
     Page("automation", "Automation", "Whatever a person does in the portal, done by a program.", "Send and read"),
     Page("customers", "Customers", "Player accounts, and who brought them.", "Fields"),
     Page("transactions", "Transactions", "Deposits, withdrawals, bonuses and adjustments.", "Fields"),
@@ -167,6 +167,8 @@ def page_context(slug: str) -> dict[str, Any]:
         context |= {"checks": CHECKS, "most_calls": MOST_CALLS}
     if slug == "automation":
         context["operations"] = automation_operations()
+    if slug == "runs":
+        context["most_attempts"] = MOST_ATTEMPTS
     if slug == "retention":
         context |= {"stores": STORES, "erase_command": ERASE_COMMAND.format(base_url=settings.BASE_URL)}
     if slug == "warnings":

@@ -35,6 +35,7 @@ from integrations.models import (
     ClientSecret,
     ConformanceReport,
     Connection,
+    ConnectionTest,
     Feed,
     SyncEvent,
     SyncRun,
@@ -362,7 +363,7 @@ class ConnectionFactory(DjangoModelFactory[Connection]):
     @classmethod
     def _create(cls, model_class: type[Connection], *args: Any, **kwargs: Any) -> Connection:
         """Its secret is `CONNECTION_SECRET`."""
-        connection = model_class(*args, **kwargs)
+        connection = model_class(**kwargs)
         put_secret(connection, CONNECTION_SECRET)
         connection.save(force_insert=True)
         return connection
@@ -389,6 +390,18 @@ class FeedFactory(DjangoModelFactory[Feed]):
     is_on = True
     passed_at = factory.LazyFunction(timezone.now)
     next_run_at = factory.LazyFunction(lambda: timezone.now() + dt.timedelta(minutes=15))
+
+
+class ConnectionTestFactory(DjangoModelFactory[ConnectionTest]):
+    """One that passed."""
+
+    class Meta:
+        model = ConnectionTest
+
+    connection = factory.SubFactory(ConnectionFactory)
+    environment = factory.SelfAttribute("connection.environment")
+    state = ConnectionTest.State.PASSED
+    finished_at = factory.LazyFunction(timezone.now)
 
 
 class RunFactory(DjangoModelFactory[SyncRun]):

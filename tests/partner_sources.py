@@ -137,14 +137,19 @@ def mariadb_source() -> Iterator[Database]:
         ]  # fmt: skip
         server = Database("mysql", port, pem.read_text())
         with _process(command, folder / "log"):
-            root = _wait(lambda: pymysql.connect(unix_socket=str(folder / "socket"), user="root"), folder / "log")
+            root = _wait(lambda: _at_socket(folder / "socket"), folder / "log")
             with root.cursor() as cursor:
                 cursor.execute(f"CREATE DATABASE {server.database} CHARACTER SET utf8mb4")
-                for user, right in (("admin", "ALL"), ("reader", "SELECT")):
+                for user, right in (("admin", "ALL ON *.*"), ("reader", f"SELECT ON {server.database}.*")):
                     cursor.execute(f"CREATE USER {user}@'%%' IDENTIFIED BY '{PASSWORD}'", ())
-                    cursor.execute(f"GRANT {right} ON {server.database}.* TO {user}@'%%'", ())
+                    cursor.execute(f"GRANT {right} TO {user}@'%%' WITH GRANT OPTION", ())
             root.close()
             yield server
+
+
+def _at_socket(path: Path) -> Any:
+    path.stat()  # the driver leaves its socket open where there is nothing yet
+    return pymysql.connect(unix_socket=str(path), user="root")
 
 
 # -- REST ---------------------------------------------------------------------

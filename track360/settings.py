@@ -236,6 +236,11 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
         "task": "entities.refresh_fx_rates",
         "schedule": crontab(hour=16, minute=30),  # UTC; the ECB publishes at about 16:00 in Frankfurt
     },
+    "roll-up-freshness": {
+        "task": "entities.roll_up_freshness",
+        "schedule": timedelta(minutes=5),
+        "options": {"expires": 300},
+    },
     "compute-checklists": {
         "task": "onboarding.compute_checklists",
         "schedule": timedelta(seconds=20),
@@ -341,6 +346,12 @@ UNFOLD = {
                     ("Batches", "inventory_2", "entities_batch"),
                     ("Quarantine", "block", "entities_quarantinedrecord"),
                     ("Seen statuses", "visibility", "entities_seenstatus"),
+                ],
+                "What we fetch": [
+                    ("Connections", "lan", "integrations_connection"),
+                    ("Feeds", "sync", "integrations_feed"),
+                    ("Runs", "play_circle", "integrations_syncrun"),
+                    ("Day totals", "balance", "integrations_daytotals"),
                 ],
                 "Team": [
                     ("People", "group", "track360_user"),

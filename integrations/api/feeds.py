@@ -63,9 +63,7 @@ SETTINGS: Json = {
     "select": text(rules.SELECT_LENGTH, "Database: a SELECT instead."),
     "cursor_column": text(100, "Database: the column that rises with each change."),
     "fields": NAMES
-    | {
-        "description": "The guide's field -> its name at the source. Empty: the same names; else those left out are not read."
-    },
+    | {"description": "The guide's field -> its name at the source. Empty: the same; else others are not read."},
     "time_zone": text(64, "IANA; for times without an offset."),
     "page_size": PAGE_SIZE,
     "every_minutes": or_null(MINUTES),

@@ -122,6 +122,9 @@ def _close(connection: sa.Connection, watch: _Watch) -> None:
     would first read what is still on its way."""
     watch.cut()
     with suppress(Exception):
+        result = getattr(connection.connection.driver_connection, "_result", None)
+        if result is not None:
+            result.unbuffered_active = False  # PyMySQL reads the rest even when it is thrown away
         connection.invalidate()
     with suppress(Exception):
         connection.close()
@@ -153,7 +156,8 @@ def _prepare(connection: sa.Connection, kind: str, statement_seconds: float) -> 
 
 def _connect_postgresql(database: Database, watch: _Watch) -> tuple[Any, bool]:
     addresses, is_opened = _addresses(database)
-    with _ca_file(database) as ca_file:
+    must_secure = not is_opened or bool(database.ca_certificate)
+    with _ca_file(database, must_secure) as ca_file:
         failure: Exception | None = None
         for address in addresses:
             try:
@@ -166,7 +170,7 @@ def _connect_postgresql(database: Database, watch: _Watch) -> tuple[Any, bool]:
                     user=database.user,
                     password=database.password,
                     passfile=os.devnull,
-                    sslmode="prefer" if is_opened and not database.ca_certificate else "verify-full",
+                    sslmode="verify-full" if must_secure else "prefer",
                     sslrootcert=ca_file,
                     sslcertmode="disable",
                     gssencmode="disable",
@@ -197,26 +201,28 @@ def _is_unreachable(error: Exception) -> bool:
 def _postgresql_failure(error: Exception, host: str) -> Exception:
     """libpq tells by words alone what went wrong before the server spoke."""
     text = str(error)
+    if "FATAL" in text:
+        return error
     if "timeout expired" in text:
         return OutboundFailed(f"{host} did not answer in time.")
     if _is_unreachable(error):
         return OutboundFailed(f"{host} could not be connected to.")
     if "server does not support SSL" in text:
         return OutboundUntrusted(f"{host} does not offer TLS.")
-    if "certificate" in text and "FATAL" not in text:
+    if "certificate" in text:
         reason = text.strip().rpartition(": ")[2]
         return OutboundUntrusted(f"The certificate of {host} cannot be trusted: {reason}.")
     if "SSL error" in text:
         return OutboundUntrusted(f"{host} does not speak TLS as it should.")
-    if "FATAL" not in text and "authentication" not in text:
-        return OutboundFailed(f"{host} does not speak PostgreSQL as it should, or broke off.")
-    return error
+    if "password supplied" in text or "authentication" in text:
+        return error
+    return OutboundFailed(f"{host} does not speak PostgreSQL as it should, or broke off.")
 
 
 @contextmanager
-def _ca_file(database: Database) -> Iterator[str]:
+def _ca_file(database: Database, must_secure: bool) -> Iterator[str]:
     if not database.ca_certificate:
-        yield certifi.where()
+        yield certifi.where() if must_secure else ""  # with a file libpq would check by it, whatever the mode
         return
     _tls_context(database)  # says what is wrong with it
     with tempfile.NamedTemporaryFile("w", suffix=".pem") as file:

@@ -10,7 +10,7 @@ import datetime as dt
 import logging
 import random
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from celery.exceptions import SoftTimeLimitExceeded
@@ -22,7 +22,6 @@ from entities.models import Batch
 from entities.pipeline import Door, Policy, Report, ingest
 from integrations.models import Feed, SyncEvent, SyncRun
 from integrations.pull.cursors import furthest, spelled, start_of
-from integrations.pull.fields import supplied_fields
 from integrations.pull.lease import LeaseLost, claim, give_up, write
 from integrations.pull.opening import open_source
 from integrations.pull.schedule import hold_feed
@@ -122,7 +121,7 @@ class Pull:
             write(run, expected=run.expected)
         policy = self._policy()
         for page in source.pages(window, run.position):
-            self._store(page, policy)
+            self._store(page, replace(policy, fields=source.fields))
             if page.position is None:
                 break
             if time.monotonic() > self.ends_at:
@@ -138,8 +137,7 @@ class Pull:
             door=Door.COMPARE if compares else Door.PULL,
             run_id=run.pk,
             fetched_since=(run.started_at or timezone.now()) - feed.overlap,
-            fields=supplied_fields(feed) if compares else None,
-            looked_at=before.order_by("-started_at").values_list("started_at", flat=True).first(),
+            looked_at=before.order_by("-due_at").values_list("started_at", flat=True).first(),
         )
 
     def _rest(self) -> None:
@@ -151,6 +149,8 @@ class Pull:
         if not self.is_backfill and not self.feed.connection.is_sql:
             run.cursor_after = run.until
         with transaction.atomic():
+            if not self.is_backfill:
+                self._move_cursor(run.cursor_after)  # the feed before its run: everybody locks in this order
             give_up(
                 run,
                 state=State.DONE,
@@ -163,8 +163,6 @@ class Pull:
                 **self._busy(),
             )
             self._log()
-            if not self.is_backfill:
-                self._move_cursor(run.cursor_after)
         self.calls.clear()
 
     def _move_cursor(self, reached: str) -> None:
@@ -251,10 +249,10 @@ class Pull:
         run, sentence = self.run, str(error)
         said = {"problem": sentence, "problem_party": error.party, **self._busy()}
         if error.is_final or run.attempts >= MOST_ATTEMPTS:
-            give_up(run, state=State.PAUSED, **said)
             if not self.is_backfill:
                 tried = "" if error.is_final else f" It was tried {MOST_ATTEMPTS} times in a row."
                 hold_feed(self.feed, reason=sentence + tried)
+            give_up(run, state=State.PAUSED, **said)
         else:
             wait = delay_after(run.attempts, error.retry_after)
             give_up(run, state=State.DUE, due_at=timezone.now() + dt.timedelta(seconds=wait), **said)

@@ -55,8 +55,7 @@ MAX_RECORDS = 1000
 STRETCH_SECONDS = 60
 ANSWER_SECONDS = 60
 COUNT_SECONDS = 5
-# A statement's limit at a server that counts until the last row has been taken, such as MySQL.
-STATEMENT_SECONDS = ANSWER_SECONDS + STRETCH_SECONDS + ANSWER_SECONDS
+GRACE_SECONDS = 2  # in which an honest server ends a statement itself; one that was left alone goes on with it
 
 UTC = ZoneInfo("UTC")
 _EXACT = Context(prec=MAX_PREC)
@@ -98,7 +97,7 @@ class SqlSource:
 
     def cursor_kind(self) -> str:
         """What the cursor column holds, by its type; moment where there is none. Raises SourceError."""
-        with self._opened(STATEMENT_SECONDS) as database:
+        with self._opened() as database:
             plan = self._plan(database)
         name = self._feed.cursor_column
         return self._kind_of(plan.holds[name]) if name else Feed.CursorKind.MOMENT
@@ -112,7 +111,7 @@ class SqlSource:
         is_over = False
         while not is_over:
             is_over = True
-            with self._opened(STATEMENT_SECONDS) as database:
+            with self._opened() as database:
                 plan = self._plan(database)
                 if after is None:
                     self._refuse_null_cursors(database, plan)
@@ -137,7 +136,7 @@ class SqlSource:
             with self._opened(COUNT_SECONDS) as database:
                 plan = self._plan(database)
                 counted = sa.select(sa.func.count()).select_from(self._relation).where(*self._bounds(plan, window))
-                with database.limit(COUNT_SECONDS):
+                with database.limit(COUNT_SECONDS + GRACE_SECONDS):
                     return int(database.connection.execute(counted).scalar_one())
         except TooSlow:
             return None
@@ -147,13 +146,13 @@ class SqlSource:
 
         Raises SourceError, also where the source has no column to count by.
         """
-        with self._opened(STATEMENT_SECONDS) as database:
+        with self._opened() as database:
             plan = self._plan(database)
             days = day_counts.Days(first_day, last_day, ZoneInfo(time_zone))
             statement = day_counts.statement(
                 self._feed.entity, self._relation, plan.sources, days, lambda name, day: self._literal(plan, name, day)
             )
-            with self._noted() as call, database.limit(self._answer_seconds), self._told(database):
+            with self._noted() as call, database.limit(self._answer_seconds + GRACE_SECONDS), self._told(database):
                 rows = database.connection.execute(statement).all()
                 call["records"] = len(rows)
             return day_counts.lines(self._feed.entity, days, rows)
@@ -226,7 +225,7 @@ class SqlSource:
         statement: Any = (
             sa.select(sa.literal_column("1")).select_from(self._relation).where(column(name).is_(None)).limit(1)
         )
-        with database.limit(self._answer_seconds), self._told(database):
+        with database.limit(self._answer_seconds + GRACE_SECONDS), self._told(database):
             found = database.connection.execute(statement).first()
         if found is not None:
             raise _mapping(
@@ -237,8 +236,12 @@ class SqlSource:
     # -- Reading --------------------------------------------------------------
 
     @contextmanager
-    def _opened(self, statement_seconds: float) -> Iterator[OpenedDatabase]:
+    def _opened(self, answer_seconds: float | None = None) -> Iterator[OpenedDatabase]:
+        """Signed in, with so long for each answer, by the server's clock too."""
         connection = self._connection
+        limit = answer_seconds or self._answer_seconds
+        if connection.kind == Connection.Kind.MYSQL:
+            limit = limit + STRETCH_SECONDS + limit  # there a statement lasts until its last row has been taken
         target = Database(
             host=connection.host,
             port=connection.port or 0,
@@ -251,7 +254,7 @@ class SqlSource:
         try:
             with (
                 told(connection, shown_relation(self._feed)),
-                open_database(kind, target, statement_seconds=statement_seconds) as database,
+                open_database(kind, target, statement_seconds=limit) as database,
             ):
                 yield database
         except SourceError as error:
@@ -266,7 +269,7 @@ class SqlSource:
             yield
         except Exception as error:
             if database.was_cut:
-                raise too_slow(self._connection, self._answer_seconds) from error
+                raise too_slow(self._connection) from error
             raise
 
     @contextmanager
@@ -286,10 +289,10 @@ class SqlSource:
 
     def _rows(self, database: OpenedDatabase, statement: Any, size: int) -> Iterator[Sequence[Sequence[Any]]]:
         with self._noted() as call:
-            with database.limit(self._answer_seconds), self._told(database):
+            with database.limit(self._answer_seconds + GRACE_SECONDS), self._told(database):
                 result = database.connection.execution_options(stream_results=True, yield_per=size).execute(statement)
             while True:
-                with database.limit(self._answer_seconds), self._told(database):
+                with database.limit(self._answer_seconds + GRACE_SECONDS), self._told(database):
                     rows = result.fetchmany(size)
                 if not rows:
                     return
@@ -298,7 +301,7 @@ class SqlSource:
 
     def _plan(self, database: OpenedDatabase) -> Plan:
         if self._known is None:
-            with self._noted(), database.limit(self._answer_seconds), self._told(database):
+            with self._noted(), database.limit(self._answer_seconds + GRACE_SECONDS), self._told(database):
                 holds = columns_of(database.connection, self._connection.kind, self._relation)
             self.names = list(holds)
             self._known = self._planned(holds)

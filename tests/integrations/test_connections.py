@@ -71,7 +71,7 @@ def made(sandbox: Environment, kind: str = "rest", secret: str = "", **values: A
         ("postgresql", {"database": "dwh?sslmode=disable"}, "database"),
         ("postgresql", {"database": "host=/tmp"}, "database"),
         ("postgresql", {"user": ""}, "user"),
-        ("postgresql", {"ca_certificate": "-----BEGIN CERTIFICATE-----\nnot\n-----END CERTIFICATE-----"}, "ca_certificate"),
+        ("postgresql", {"ca_certificate": "-----BEGIN CERTIFICATE-----\nno"}, "ca_certificate"),
         ("postgresql", {"ca_certificate": "-----BEGIN PRIVATE KEY-----"}, "ca_certificate"),
     ],
 )  # fmt: skip
@@ -154,9 +154,7 @@ def test_a_secret_never_goes_to_another_host_than_it_was_given_for(sandbox: Envi
         connection, values={"base_url": "https://API.casino.example/other"}, actor=SYSTEM
     )
     assert same.sealed_secret
-    elsewhere = connections.change_connection(
-        connection, values={"base_url": "https://evil.example/v2"}, actor=SYSTEM
-    )
+    elsewhere = connections.change_connection(connection, values={"base_url": "https://evil.example/v2"}, actor=SYSTEM)
     assert (elsewhere.sealed_secret, elsewhere.secret_set_at) == ("", None)
 
 
@@ -224,7 +222,7 @@ def test_removed_it_fetches_nothing_and_has_no_secret(sandbox: Environment) -> N
     feed.refresh_from_db()
     run.refresh_from_db()
     assert (connection.sealed_secret, connection.is_on, feed.is_on) == ("", False, False)
-    assert connection.removed_at and feed.removed_at
+    assert None not in (connection.removed_at, feed.removed_at)
     assert run.state == SyncRun.State.STOPPED
     assert AuditEvent.objects.filter(action="connection.removed").count() == 1
     with pytest.raises(ValidationError) as refusal:

@@ -176,10 +176,10 @@ def test_it_is_switched_on_with_its_pass_and_a_connection_that_is_on(sandbox: En
         assert refusal.value.code == code
     feed.connection.is_on = True
     feed.connection.save()
-    feed = feeds.switch_feed(feed, on=True, actor=SYSTEM)
-    assert feed.is_on
-    assert feed.next_run_at
-    assert feeds.switch_feed(feed, on=False, actor=SYSTEM).next_run_at is None
+    on = feeds.switch_feed(feed, on=True, actor=SYSTEM)
+    assert on.is_on
+    assert on.next_run_at
+    assert feeds.switch_feed(on, on=False, actor=SYSTEM).next_run_at is None
 
 
 def test_switched_on_again_a_paused_feed_goes_on(sandbox: Environment) -> None:

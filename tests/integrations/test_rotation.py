@@ -46,9 +46,8 @@ def test_every_sealed_secret_opens_with_the_new_key_alone_afterwards(settings: A
     assert rotate() == {"rotated": 0, "kept": 7}
     settings.FIELD_KEYS = NEW
     assert connections.secret_of(Connection.objects.get(pk=connection.pk)) == CONNECTION_SECRET
-    endpoint = WebhookEndpoint.objects.get()
-    assert len(webhooks.signing_secrets(endpoint, now=timezone.now())) == 2
-    assert webhooks.signing_secrets(endpoint, now=timezone.now())[1] == WEBHOOK_SECRET
+    signing = webhooks.signing_secrets(WebhookEndpoint.objects.get(), now=timezone.now())
+    assert (len(signing), signing[1]) == (2, WEBHOOK_SECRET)
     data = Authenticator.objects.get(user=user, type="totp").data
     assert unseal(data["secret"], purpose="second factor") == "JBSWY3DPEHPK3PXP"
     assert RecoveryCodes(Authenticator.objects.get(user=user, type="recovery_codes")).get_unused_codes() == codes

@@ -19,6 +19,7 @@ from tests.factories import (
     BatchFactory,
     ClientFactory,
     ClientSecretFactory,
+    ConnectionFactory,
     CustomerFactory,
     MembershipFactory,
     PartnerFactory,
@@ -118,6 +119,37 @@ def test_credentials_count_once_a_token_was_fetched_and_until_they_are_revoked(
     assert step(partner, 2).state == "open"
 
 
+def test_what_is_pulled_takes_a_connection_that_passed_and_no_client(
+    partner: Partner, sandbox: Environment, team: Actor
+) -> None:
+    agree(partner, team, customers="pull")
+    ConnectionFactory(environment=partner.environments.get(kind="production"), passed_at=NOW)
+    assert unmet(partner, 2) == ["There is no connection yet."]
+    connection = ConnectionFactory(environment=sandbox, passed_at=None)
+    assert unmet(partner, 2) == ["None has passed a test as it stands now."]
+
+    connection.passed_at = NOW
+    connection.save()
+    assert step(partner, 2).state == "met"
+
+    connection.removed_at = NOW
+    connection.save()
+    assert (step(partner, 2).state, unmet(partner, 2)) == ("open", ["There is no connection yet."])
+
+
+def test_what_is_pulled_is_live_by_a_connection_that_is_on(partner: Partner, sandbox: Environment, team: Actor) -> None:
+    agree(partner, team, customers="pull")
+    ConnectionFactory(environment=sandbox, is_on=True)
+    production = partner.environments.get(kind="production")
+    BatchFactory(environment=production, entity="customers", door="pull")
+    connection = ConnectionFactory(environment=production, is_on=False)
+    assert unmet(partner, 8)[2:] == ["None is switched on."]
+
+    connection.is_on = True
+    connection.save()
+    assert len(unmet(partner, 8)) == 2  # the sign-offs
+
+
 def test_a_production_client_is_no_sandbox_client(partner: Partner) -> None:
     production = partner.environments.get(kind="production")
     ClientSecretFactory(client=ClientFactory(environment=production), last_used_at=NOW)
@@ -182,6 +214,8 @@ def sample(environment: Environment, entity: str, *, minutes: int = 0, **fields:
         ("pull", ["push"], "open"),
         ("hybrid", ["push"], "open"),
         ("hybrid", ["push", "pull"], "met"),
+        ("hybrid", ["pull", "backfill"], "open"),
+        ("pull", ["backfill"], "met"),
         ("push", ["sample", "replay", "backfill"], "open"),
     ],
 )

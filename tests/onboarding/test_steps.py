@@ -9,7 +9,7 @@ import pytest
 
 from entities.batch_selectors import Window
 from entities.mapping_selectors import Coverage
-from onboarding.evidence import Clients, Facts, Rehearsal
+from onboarding.evidence import Clients, Connections, Facts, Rehearsal
 from onboarding.models import Sample, Scope
 from onboarding.steps import BY_NUMBER, PHASES, STEPS, rehearsal_is_earned
 
@@ -32,6 +32,10 @@ def unmet(number: int, known: Facts) -> list[tuple[str, str]]:
     return [(check.reason, check.waiting_for) for check in BY_NUMBER[number].checks(known) if not check.met]
 
 
+LIVE: dict[str, Any] = {
+    "signed_off": frozenset({"partner", "team"}),
+    "arrived": frozenset({("production", "activity", "pull")}),
+}
 PUSHED = frozenset({("sandbox", "transactions", "push")})
 TABLE: list[tuple[int, Facts, list[tuple[str, str]]]] = [
     (1, facts(), []),
@@ -51,8 +55,18 @@ TABLE: list[tuple[int, Facts, list[tuple[str, str]]]] = [
     (
         2,
         facts(patterns={"customers": "pull", "activity": "pull"}, clients={"sandbox": Clients(1, NOW)}),
-        [("Connections, through which we fetch, are not available yet.", "team")],
+        [("There is no connection yet.", "partner")],
     ),
+    (
+        2,
+        facts(
+            patterns={"activity": "pull"},
+            connections={"sandbox": Connections(1, on=1), "production": Connections(1, passed=1)},
+        ),
+        [("None has passed a test as it stands now.", "partner")],
+    ),
+    (2, facts(patterns={"activity": "pull"}, connections={"sandbox": Connections(2, passed=1)}), []),
+    (2, facts(patterns={"activity": "hybrid"}, clients={"sandbox": Clients(1, NOW)}), []),
     (2, facts(patterns={"customers": "pull", "activity": "push"}, clients={"sandbox": Clients(1, NOW)}), []),
     (3, facts(statuses={"status": Coverage(2)}), []),
     (3, facts(), [("None is declared yet.", "partner")]),
@@ -81,8 +95,9 @@ TABLE: list[tuple[int, Facts, list[tuple[str, str]]]] = [
     (
         5,
         facts(patterns={"transactions": "hybrid"}, arrived=PUSHED),
-        [("Connections, through which we fetch, are not available yet.", "team")],
+        [("No transactions have been taken in from a connection yet.", "partner")],
     ),
+    (5, facts(patterns={"transactions": "pull"}, arrived=frozenset({("sandbox", "transactions", "backfill")})), []),
     (7, facts(), [("Control totals are not available yet.", "team")]),
     (
         8,
@@ -91,6 +106,27 @@ TABLE: list[tuple[int, Facts, list[tuple[str, str]]]] = [
             ("The integrations team has not signed off yet.", "team"),
             ("No record has arrived in production yet.", "partner"),
         ],
+    ),
+    (8, facts(patterns={"activity": "pull"}, **LIVE, connections={"production": Connections(1, on=1)}), []),
+    (
+        8,
+        facts(patterns={"activity": "pull"}, **LIVE, clients={"production": Clients(1)}),
+        [("There is none yet.", "partner")],
+    ),
+    (
+        8,
+        facts(
+            patterns={"activity": "pull", "customers": "push"},
+            **LIVE,
+            clients={"production": Clients(1)},
+            connections={"production": Connections(1, passed=1)},
+        ),
+        [("None is switched on.", "partner")],
+    ),
+    (
+        8,
+        facts(patterns={"activity": "hybrid"}, **LIVE, connections={"production": Connections(1, on=1)}),
+        [("There is none yet.", "partner")],
     ),
 ]
 

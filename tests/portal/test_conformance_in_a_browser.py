@@ -24,6 +24,7 @@ from tests.factories import ConnectionFactory, FeedFactory, ReportFactory
 from tests.partner_api import KEY, PartnerApi, customers, partner_api
 from tests.portal.conftest import SignIn
 from tests.track360.test_look import SCREENS, faults, is_wider_than_the_screen
+from track360.audit import Actor
 from track360.models import Environment
 
 pytestmark = pytest.mark.browser
@@ -66,14 +67,14 @@ def cookie(client: Client, live_server: LiveServer) -> Any:
 @pytest.fixture
 def made(feed: Feed) -> ConformanceReport:
     """As a worker made it."""
-    report, _ = reports.request_conformance(feed, actor=reports.audit.Actor())
+    report, _ = reports.request_conformance(feed, actor=Actor())
     reports.run_conformance(report.pk)
     return report
 
 
 @pytest.fixture
 def addresses(feed: Feed, address: str, made: ConformanceReport) -> list[str]:
-    others = [
+    others: list[ConformanceReport] = [
         ReportFactory(feed=feed),
         ReportFactory(feed=feed, state="running", finished_at=None),
         ReportFactory(feed=feed, state="failed", checks=[], problem=reports.KILLED),
@@ -81,7 +82,7 @@ def addresses(feed: Feed, address: str, made: ConformanceReport) -> list[str]:
     new = FeedFactory(connection=feed.connection, entity="activity")
     connection_page = f"/p/aurora-casino/sandbox/connections/{feed.connection_id}/"
     never = f"{connection_page}feeds/{new.pk}/conformance/"
-    return [*(f"{address}{one.pk}/" for one in (made, *others)), never, connection_page, "/docs/conformance/"]
+    return [*(f"{address}{one.pk}/" for one in [made, *others]), never, connection_page, "/docs/conformance/"]
 
 
 def test_every_state_is_sound_narrow_and_dark_and_wide_and_light(

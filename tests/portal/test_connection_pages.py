@@ -30,7 +30,7 @@ ROWS: dict[str, Any] = {
 }  # fmt: skip
 
 
-def test_result(*entities: str, ok: bool = True) -> dict[str, Any]:
+def ended_test(*entities: str, ok: bool = True) -> dict[str, Any]:
     """The fields of a test that has ended."""
     steps = [
         {"name": "Reached", "ok": True, "detail": "api.casino.example answers.", "ms": 31},
@@ -57,9 +57,6 @@ def test_result(*entities: str, ok: bool = True) -> dict[str, Any]:
         },
         "rows": rows if ok else {},
     }
-
-
-test_result.__test__ = False  # type: ignore[attr-defined]
 
 
 @pytest.fixture
@@ -152,7 +149,7 @@ def test_the_rows_of_a_test_are_shown_with_their_errors_and_names_to_map(
     developer: Client, connection: Connection, sandbox: Environment
 ) -> None:
     FeedFactory(connection=connection, entity="customers")
-    ConnectionTest.objects.create(connection=connection, environment=sandbox, **test_result("customers"))
+    ConnectionTest.objects.create(connection=connection, environment=sandbox, **ended_test("customers"))
     page = html(developer, f"{HOME}{connection.pk}/")
     assert "ada@marker.example" in page
     assert page.count("data-faulty") == 2
@@ -161,7 +158,7 @@ def test_the_rows_of_a_test_are_shown_with_their_errors_and_names_to_map(
 
 def test_a_viewer_reads_no_personal_data_in_them(viewer: Client, connection: Connection, sandbox: Environment) -> None:
     FeedFactory(connection=connection, entity="customers")
-    ConnectionTest.objects.create(connection=connection, environment=sandbox, **test_result("customers"))
+    ConnectionTest.objects.create(connection=connection, environment=sandbox, **ended_test("customers"))
     page = html(viewer, f"{HOME}{connection.pk}/")
     assert "cst_1" in page
     assert "marker" not in page

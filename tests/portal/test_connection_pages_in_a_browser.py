@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Callable, Iterator
-from threading import Thread
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from django.conf import settings as django_settings
-from django.db import connection
 from django.test import Client
 from django.utils import timezone
-from playwright.sync_api import Browser, expect, sync_playwright
+from playwright.sync_api import Browser, sync_playwright
 from pytest_django import Settings
 from pytest_django.live_server_helper import LiveServer
 
-from integrations import tasks
 from integrations.models import Connection, ConnectionTest
 from tests.conftest import CHROMIUM
 from tests.factories import ConnectionFactory, FeedFactory, RunFactory
-from tests.portal.test_connection_pages import test_result
+from tests.portal.test_connection_pages import ended_test
 from tests.track360.test_look import SCREENS, faults
 from track360.models import Environment
 
@@ -51,21 +48,21 @@ def connections(sandbox: Environment) -> list[Connection]:
     for entity in ("customers", "transactions"):
         feed = FeedFactory(connection=platform, entity=entity, path=f"/{entity}")
         RunFactory(feed=feed)
-    ConnectionTest.objects.create(connection=platform, environment=sandbox, **test_result("customers", "transactions"))
+    ConnectionTest.objects.create(connection=platform, environment=sandbox, **ended_test("customers", "transactions"))
     replica = ConnectionFactory(environment=sandbox, name="Reporting replica", is_sql=True, passed_at=None, is_on=False)
     FeedFactory(
         connection=replica, entity="activity", path="", query={}, records_at="", paging="none", paging_options={},
         relation="reporting.daily_activity", cursor_column="updated_at", passed_at=None, is_on=False,
         paused_at=timezone.now(), pause_reason="The password was refused.", cursor="",
     )  # fmt: skip
-    ConnectionTest.objects.create(connection=replica, environment=sandbox, **test_result("activity", ok=False))
+    ConnectionTest.objects.create(connection=replica, environment=sandbox, **ended_test("activity", ok=False))
     return [platform, replica, ConnectionFactory(environment=sandbox, name="CRM", is_on=False, passed_at=None)]
 
 
 @pytest.fixture
 def addresses(connections: list[Connection]) -> list[str]:
     platform, replica, crm = (f"{HOME}{one.pk}/" for one in connections)
-    feed, other = (one.feeds.get(entity=entity) for one, entity in zip(connections, ("customers", "activity")))
+    feed, other = connections[0].feeds.get(entity="customers"), connections[1].feeds.get()
     pages = [HOME, f"{HOME}new/", f"{HOME}new/rest/", f"{HOME}new/postgresql/", platform, replica, crm]
     pages += [f"{platform}{what}/" for what in ("edit", "secret", "remove")]
     pages += [f"{platform}feeds/{feed.pk}/{what}/" for what in ("edit", "cursor", "backfill", "remove")]

@@ -72,6 +72,7 @@ TEAM_DOES = May(NOBODY, {STAFF})
 # Pages under /p/<partner>/<environment>/, by name.
 PORTAL = {
     "overview": READ,
+    "freshness": READ,
     # The walk
     "checklist": READ,
     "checklist-step": READ,
@@ -117,6 +118,13 @@ PORTAL = {
     "connection-feed-remove": CHANGE,
     "conformance-new": READ_AND_CHANGE,
     "conformance-detail": READ,
+    # What is fetched
+    "sync-run-list": READ,
+    "sync-run-now": DO,
+    "sync-run-detail": READ,
+    "sync-run-stop": DO,
+    "sync-run-pause": DO,
+    "sync-run-resume": DO,
     # Samples
     "sample-list": READ,
     "sample-new": CHANGE,
@@ -261,8 +269,15 @@ API: dict[str, dict[str, str | None]] = {
     "api/v1/requests/<str:request_id>": dict(MANAGE),
     "api/v1/quarantine": dict(MANAGE),
     "api/v1/clients": dict(MANAGE_LIST),
+    "api/v1/sync-runs": dict(MANAGE_LIST),
+    "api/v1/sync-runs/<uuid:run_id>": dict(MANAGE),
+    "api/v1/sync-runs/<uuid:run_id>/events": dict(MANAGE),
+    "api/v1/sync-runs/<uuid:run_id>/stop": {"POST": "manage"},
+    "api/v1/sync-runs/<uuid:run_id>/pause": {"POST": "manage"},
+    "api/v1/sync-runs/<uuid:run_id>/resume": {"POST": "manage"},
     "api/v1/partner": dict(MANAGE),
     "api/v1/checklist": dict(MANAGE),
+    "api/v1/freshness": dict(MANAGE),
     "api/v1/checklist/scope": {"GET": "manage", "PUT": "manage"},
     "api/v1/checklist/scope/accept": {"POST": "manage"},
     "api/v1/checklist/rehearsal": {"POST": "manage"},

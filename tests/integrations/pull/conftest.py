@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from typing import Any
@@ -31,3 +32,8 @@ def postgres_source() -> Iterator[Database]:
 @pytest.fixture(scope="session")
 def mariadb_source() -> Iterator[Database]:
     yield from or_skip(partner_sources.mariadb_source())
+
+
+@pytest.fixture
+def loopback(settings: Any) -> None:
+    settings.OUTBOUND_ALLOWED = [(ipaddress.ip_network("127.0.0.0/8"), None)]

@@ -38,3 +38,10 @@ def make_feed(connection: Connection, entity: str = "transactions", **values: An
     return Feed.objects.create(
         connection=connection, environment=connection.environment, entity=entity, **given | values
     )
+
+
+def unsaved_feed(entity: str = "transactions", *, connection: dict[str, Any], secret: str = "", **values: Any) -> Feed:
+    """For a source alone, which reads no row of ours."""
+    made = Connection(**connection)
+    put_secret(made, secret)
+    return Feed(connection=made, entity=entity, **values)

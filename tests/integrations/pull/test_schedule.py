@@ -32,7 +32,7 @@ def feed(connection: Connection) -> Feed:
     return make_feed(connection)
 
 
-def refused(call: Any, *args: Any, **kwargs: Any) -> str:
+def refused(call: Any, *args: Any, **kwargs: Any) -> str | None:
     with pytest.raises(ValidationError) as refusal:
         call(*args, **kwargs)
     return refusal.value.code
@@ -163,7 +163,7 @@ def test_a_backfill_goes_beside_the_schedule(connection: Connection) -> None:
 def test_a_backfill_wants_days_that_can_be_asked_for(feed: Feed) -> None:
     day, tomorrow = dt.date(2026, 1, 1), timezone.now().date() + dt.timedelta(days=1)
 
-    def ask(first: dt.date, last: dt.date) -> str:
+    def ask(first: dt.date, last: dt.date) -> str | None:
         return refused(schedule.request_backfill, feed, first_day=first, last_day=last, actor=SYSTEM)
 
     assert ask(dt.date(1899, 12, 31), day) == "first_day"
