@@ -44,7 +44,7 @@ PATH = re.compile(
 )
 TEMPLATE = re.compile(r"\{([A-Za-z_][A-Za-z_0-9:]*)\}")
 TEMPLATES = frozenset(f"{edge}{form}" for edge in ("since", "until") for form in ("", ":date", ":unix", ":ms"))
-RELATION = re.compile(r"[^\x00-\x1f\"'`;.]+(?:\.[^\x00-\x1f\"'`;.]+){0,2}")
+RELATION = re.compile(r"[^\x00-\x1f\"'`;.]+(?:\.[^\x00-\x1f\"'`;.]+)?")
 SELECT = re.compile(r"\s*(?:select|with)\b", re.IGNORECASE)
 
 # Paging -> the options that it needs, and those that may be left out.
@@ -213,8 +213,8 @@ def _check_select(select: str, faults: Faults) -> None:
         faults.add("select", f"Write at most {SELECT_LENGTH:,} characters, without NUL.")
     elif not SELECT.match(select):
         faults.add("select", "Write one statement that begins with SELECT or WITH.")
-    elif ";" in select:
-        faults.add("select", "Write one statement, without a semicolon.")
+    elif ";" in select.strip().rstrip(";"):
+        faults.add("select", "Write one statement, without a semicolon in it.")
 
 
 # -- Both ---------------------------------------------------------------------

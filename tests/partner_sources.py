@@ -15,13 +15,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import psycopg2
 import pymysql
+import pytest
 
 from tests.partner_server import certificate
 
@@ -32,6 +33,18 @@ PASSWORD = "a secret"
 
 class Missing(Exception):
     """What is not on this machine, in one line."""
+
+
+def or_skip(source: AbstractContextManager[Any]) -> Iterator[Any]:
+    """What a fixture yields from: the opened source, or a skip that says what is missing."""
+    try:
+        opened = source.__enter__()
+    except Missing as missing:
+        pytest.skip(str(missing))
+    try:
+        yield opened
+    finally:
+        source.__exit__(None, None, None)
 
 
 @dataclass(frozen=True)

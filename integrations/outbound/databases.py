@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import socket
 import ssl
+import struct
 import tempfile
 import time
 from collections.abc import Iterator
@@ -24,7 +25,7 @@ import psycopg2.extensions
 import pymysql
 import pymysql.converters
 import sqlalchemy as sa
-from pymysql.constants import FIELD_TYPE
+from pymysql.constants import CR, FIELD_TYPE
 from sqlalchemy.pool import NullPool
 
 from integrations.outbound.addresses import (
@@ -253,9 +254,31 @@ def _connect_mysql(database: Database, watch: _Watch) -> tuple[Any, bool]:
         defer_connect=True,
         **tls,
     )
-    made.connect(_socket(database.host, addresses, database.port, watch))
+    reached = _socket(database.host, addresses, database.port, watch)
+    try:
+        made.connect(reached)
+    except pymysql.err.OperationalError as error:
+        raise _mysql_failure(error, database.host) from error
+    except (ValueError, LookupError, TypeError, AttributeError, AssertionError, struct.error) as error:
+        raise OutboundFailed(f"{database.host} does not speak MySQL as it should.") from error
+    finally:
+        if not made.open:
+            reached.close()
     made._read_timeout = None  # the watch has the word from here on
     return made, bool(made._secure)
+
+
+def _mysql_failure(error: pymysql.err.OperationalError, host: str) -> Exception:
+    cause = getattr(error, "original_exception", None)
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return OutboundUntrusted(f"The certificate of {host} cannot be trusted: {cause.verify_message}.")
+    if isinstance(cause, ssl.SSLError):
+        return OutboundUntrusted(f"{host} does not speak TLS as it should.")
+    if error.args[0] == CR.CR_SSL_CONNECTION_ERROR:
+        return OutboundUntrusted(f"{host} does not offer TLS.")
+    if isinstance(cause, OSError) or error.args[0] in (CR.CR_SERVER_LOST, CR.CR_SERVER_GONE_ERROR):
+        return OutboundFailed(f"{host} does not speak MySQL as it should, or broke off.")
+    return error
 
 
 def _socket(host: str, addresses: list[Address], port: int, watch: _Watch) -> socket.socket:
@@ -284,6 +307,8 @@ def _mysql_conversions() -> dict[Any, Any]:
 
 
 def _addresses(database: Database) -> tuple[list[Address], bool]:
+    if any("\x00" in text for text in (database.database, database.user, database.password)):
+        raise OutboundRefused("The name of the database, the user and the password must not hold control characters.")
     return database_addresses(database.host, database.port, deadline=time.monotonic() + CONNECT_SECONDS)
 
 

@@ -36,8 +36,8 @@ def told(connection: Connection, relation: str) -> Iterator[None]:
 
 def too_slow(connection: Connection) -> TooSlow:
     return TooSlow(
-        f"{connection.host} did not answer in time: the statement is too slow there (is the cursor column indexed?), or "
-        "the database hangs."
+        f"{connection.host} did not answer in time: the statement is too slow there (is the cursor column indexed?), "
+        "or the database hangs."
     )
 
 

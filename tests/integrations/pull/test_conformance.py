@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from typing import Any
 
 import pytest
@@ -17,10 +16,7 @@ from track360.models import Environment
 PAGE_SIZE = 20
 MANY = 230
 
-
-@pytest.fixture(autouse=True)
-def _loopback_may_be_called(settings: Any) -> None:
-    settings.OUTBOUND_ALLOWED = [(ipaddress.ip_network("127.0.0.0/8"), None)]
+pytestmark = pytest.mark.usefixtures("loopback")
 
 
 @pytest.fixture(autouse=True)

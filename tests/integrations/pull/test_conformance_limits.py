@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import ipaddress
 from collections.abc import Iterator
 from typing import Any
 
@@ -23,9 +22,8 @@ from track360.models import Environment
 
 
 def test_no_more_calls_are_made_than_the_budget_has(
-    sandbox: Environment, settings: Any, monkeypatch: pytest.MonkeyPatch
+    sandbox: Environment, loopback: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings.OUTBOUND_ALLOWED = [(ipaddress.ip_network("127.0.0.0/8"), None)]
     monkeypatch.setattr(reading, "MOST_CALLS", 20)
     with partner_api(customers(MANY)) as api:
         found = verdicts(feed_of(api, sandbox))
@@ -35,8 +33,7 @@ def test_no_more_calls_are_made_than_the_budget_has(
     assert found["order"] == ("skip", "It was left out: the 20 calls of one examination were used up.")
 
 
-def test_source_that_asks_for_a_long_wait_is_left_alone(sandbox: Environment, settings: Any) -> None:
-    settings.OUTBOUND_ALLOWED = [(ipaddress.ip_network("127.0.0.0/8"), None)]
+def test_source_that_asks_for_a_long_wait_is_left_alone(sandbox: Environment, loopback: None) -> None:
     with partner_api(customers(MANY), wrong="429, an hour") as api:
         found = verdicts(feed_of(api, sandbox))
 

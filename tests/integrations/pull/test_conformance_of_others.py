@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,19 +11,15 @@ import pytest
 
 from integrations.conformance.reports import examine
 from integrations.models import Feed
-from tests.integrations.pull.conftest import or_skip
 from tests.integrations.pull.feeds import make_connection, make_feed
 from tests.partner_api import customers
-from tests.partner_sources import Database, datasette_source
+from tests.partner_sources import Database, datasette_source, or_skip
 from track360.models import Environment
 
 MANY = 330
 COLUMNS = ("customer_id", "signup_date", "last_modified_date", "affiliate_id", "country_code", "kyc_status_id")
 
-
-@pytest.fixture(autouse=True)
-def _loopback_may_be_called(settings: Any) -> None:
-    settings.OUTBOUND_ALLOWED = [(ipaddress.ip_network("127.0.0.0/8"), None)]
+pytestmark = pytest.mark.usefixtures("loopback")
 
 
 @pytest.fixture(scope="module")

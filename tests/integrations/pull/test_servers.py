@@ -14,8 +14,8 @@ import pytest
 from integrations.pull.opening import open_source, probe
 from integrations.pull.source import Call, Page, Window
 from tests import partner_sources
-from tests.integrations.pull.conftest import or_skip
 from tests.integrations.pull.feeds import unsaved_feed
+from tests.partner_sources import or_skip
 
 pytestmark = pytest.mark.usefixtures("loopback")
 

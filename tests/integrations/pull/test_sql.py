@@ -19,6 +19,7 @@ from integrations.outbound import databases
 from integrations.pull import sql as pull_sql
 from integrations.pull.opening import open_source
 from integrations.pull.source import Call, Page, Party, SourceError, Window
+from integrations.pull.sql import SqlSource
 from tests.integrations.pull.feeds import unsaved_feed
 from tests.partner_sources import Database
 
@@ -162,12 +163,21 @@ def test_a_days_cursor_and_a_numbers_cursor_bound_the_window_too(database: Datab
         assert ids(read(by_number, Window("1002", "1004"))) == ["T2", "T3"]
         assert [page[-1].reached for page in (read(by_day), read(by_number))] == ["2026-01-05", "1006"]
         for feed, kind in ((by_day, "day"), (by_number, "number"), (feed_of(database), "moment")):
-            with open_source(feed, note=[].append, budget_seconds=20) as source:
-                assert source.cursor_kind() == kind
+            assert SqlSource(feed, [].append, budget_seconds=20).cursor_kind() == kind
         with pytest.raises(SourceError, match="not of a kind"):
             read(by_number, Window("2026-01-01"))
     finally:
         database.execute("DROP VIEW by_day")
+
+
+def test_what_is_written_in_an_hour_that_comes_twice_is_in_the_window(database: Database, table: str):
+    """A cursor without an offset: at 01:10 UTC Malta's clocks show 02:10 again, as they did an hour before."""
+    database.execute("UPDATE tx SET transaction_date = '2026-10-25 02:10:00' WHERE transaction_id = 'T3'")
+    feed = feed_of(database, cursor_column="transaction_date", time_zone="Europe/Malta")
+    assert ids(read(feed, Window(since="2026-10-25T00:50:00Z"))) == ["T3"]
+    database.execute("UPDATE tx SET transaction_date = '2026-10-25 02:50:00' WHERE transaction_id = 'T3'")
+    (page,) = read(feed, Window("2026-10-25", "2026-10-25T01:10:00Z"))
+    assert (ids([page]), page.reached[:16]) == (["T3"], "2026-10-25T00:50")
 
 
 def test_a_select_is_read_like_a_table(database: Database, table: str):
@@ -226,8 +236,8 @@ def test_days_are_counted_at_the_source_in_the_partners_time_zone(database: Data
     first, last = dt.date(2026, 3, 28), dt.date(2026, 3, 29)
 
     def counted(time_zone: str) -> Any:
-        with open_source(feed_of(database), note=[].append, budget_seconds=20) as source:
-            days = source.count_days(first, last, time_zone=time_zone)
+        source = SqlSource(feed_of(database), [].append, budget_seconds=20)
+        days = source.count_days(first, last, time_zone=time_zone)
         return {day.day: [(line["type"], line["count"], Decimal(line["sum"])) for line in days[day]] for day in days}
 
     assert counted("UTC") == {28: [("deposit", 1, 5), ("withdrawal", 1, 6)], 29: [("deposit", 5, 10)]}
@@ -295,6 +305,13 @@ def test_null_cursors_are_found(database: Database, table: str):
     database.execute("UPDATE tx SET updated = NULL WHERE transaction_id = 'T3'")
     problem = problem_of(feed_of(database))
     assert "“updated” is NULL in some rows" in str(problem)
+    assert (problem.is_final, problem.party) == (True, Party.MAPPING)
+
+
+def test_cursors_that_are_no_moment_are_found(postgres_source: Database):
+    select = "SELECT 1 AS customer_id, now() AS signup_date, 1 AS affiliate_id, 'infinity'::timestamptz AS at"
+    problem = problem_of(feed_of(postgres_source, entity="customers", select=select, cursor_column="at"))
+    assert "is “infinity” in some rows" in str(problem)
     assert (problem.is_final, problem.party) == (True, Party.MAPPING)
 
 
