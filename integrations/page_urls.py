@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, include, path
 
-from integrations import connection_views, feed_views, run_views, views
+from integrations import conformance_views, connection_views, feed_views, run_views, views
 
 client_pages: list[URLPattern | URLResolver] = [
     path("", views.client_detail, name="client-detail"),
@@ -18,6 +18,8 @@ connection_feed_pages: list[URLPattern | URLResolver] = [
     path("cursor/", feed_views.feed_cursor, name="connection-feed-cursor"),
     path("backfill/", feed_views.feed_backfill, name="connection-feed-backfill"),
     path("remove/", feed_views.feed_remove, name="connection-feed-remove"),
+    path("conformance/", conformance_views.conformance_new, name="conformance-new"),
+    path("conformance/<uuid:report_id>/", conformance_views.conformance_detail, name="conformance-detail"),
 ]
 connection_pages: list[URLPattern | URLResolver] = [
     path("", connection_views.connection_detail, name="connection-detail"),

@@ -11,7 +11,8 @@ from django.utils import timezone
 from oauth2_provider.models import clear_expired
 
 from integrations import connection_tests
-from integrations.models import Connection, ConnectionTest, SyncRun
+from integrations.conformance import reports
+from integrations.models import ConformanceReport, Connection, ConnectionTest, Feed, SyncRun
 from integrations.partitions import drop_old_partitions, ensure_partitions
 from integrations.pull import lease
 from integrations.pull.run import work_next
@@ -90,3 +91,31 @@ def start_test(connection: Connection, *, actor: Actor) -> tuple[ConnectionTest,
     if is_new:
         transaction.on_commit(lambda: test_connection.delay(str(test.pk)), robust=True)
     return test, is_new
+
+
+# -- Conformance --------------------------------------------------------------
+
+LIMIT_SECONDS = reports.LIMIT_SECONDS
+
+
+@shared_task(name="integrations.check_conformance", soft_time_limit=LIMIT_SECONDS, time_limit=LIMIT_SECONDS + 40)
+def check_conformance(report_id: str) -> None:
+    reports.run_conformance(uuid.UUID(report_id))
+
+
+@shared_task(name="integrations.ring_for_conformance")
+def ring_for_conformance() -> None:
+    """Each minute, as for the tests of connections."""
+    now = timezone.now()
+    reports.end_killed(now=now)
+    for report in reports.waiting_reports(since=now - UNANSWERED):
+        check_conformance.apply_async((str(report.pk),), expires=60)
+
+
+@transaction.atomic
+def start_conformance(feed: Feed, *, actor: Actor) -> tuple[ConformanceReport, bool]:
+    """Ask for a report, and ring; whether it is a new one. It cannot fail for want of a broker."""
+    report, is_new = reports.request_conformance(feed, actor=actor)
+    if is_new:
+        transaction.on_commit(lambda: check_conformance.delay(str(report.pk)), robust=True)
+    return report, is_new

@@ -14,6 +14,8 @@ from entities.findings import ERROR_CODES, WARNING_CODES
 from entities.models import Entity
 from entities.status_values import canonical_values
 from integrations.api.pages import EXPLANATIONS
+from integrations.conformance.checks import CHECKS
+from integrations.conformance.reading import MOST_CALLS
 from integrations.models import Client
 from integrations.pull.run import MOST_ATTEMPTS
 from onboarding import docs_fields
@@ -44,6 +46,7 @@ PAGES = (
     Page("environments", "Environments", "Sandbox and production: the same API, nothing in common.", "Start"),
     Page("pushing", "Pushing records", "One record, a thousand, a dry run, or a whole day at once.", "Send and read"),
     Page("pulling", "Letting us pull", "What your API or database should offer, and how we read it.", "Send and read"),
+    Page("conformance", "Checking your source", "What we look at before we rely on it.", "Send and read"),
     Page("versions", "Which version wins", "What happens when the same record arrives again.", "Send and read"),
     Page("reading", "Reading back", "Lists, filters, cursors, and following what changes.", "Send and read"),
     Page("runs", "Runs", "What a fetch did, what is tried again, and when a feed pauses.", "Send and read"),
@@ -161,6 +164,8 @@ def page_context(slug: str) -> dict[str, Any]:
             "problems": [(problem, *EXPLANATIONS[problem.code]) for problem in PROBLEM_TYPES.values()],
             "error_codes": ERROR_CODES.values(),
         }
+    if slug == "conformance":
+        context |= {"checks": CHECKS, "most_calls": MOST_CALLS}
     if slug == "automation":
         context["operations"] = automation_operations()
     if slug == "runs":

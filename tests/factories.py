@@ -33,6 +33,7 @@ from integrations.models import (
     ApiRequest,
     Client,
     ClientSecret,
+    ConformanceReport,
     Connection,
     ConnectionTest,
     DayTotals,
@@ -477,6 +478,45 @@ class SyncEventFactory(DjangoModelFactory[SyncEvent]):
     duration_ms = 182
     size = 48_211
     records = 120
+
+
+class ReportFactory(DjangoModelFactory[ConformanceReport]):
+    """One that has found a window that is not half-open, and could not judge one rule."""
+
+    class Meta:
+        model = ConformanceReport
+
+    feed = factory.SubFactory(FeedFactory)
+    environment = factory.SelfAttribute("feed.environment")
+    state = ConformanceReport.State.DONE
+    started_at = factory.LazyFunction(timezone.now)
+    finished_at = factory.LazyFunction(timezone.now)
+    checks = factory.LazyFunction(
+        lambda: [
+            {
+                "code": code,
+                "title": title,
+                "verdict": verdict,
+                "detail": detail,
+                "calls": [
+                    {
+                        "url": "https://api.casino.example/v2/transactions?updated_from=2026-03-15T12:00:00Z&page=1",
+                        "status": 200,
+                        "ms": 182,
+                        "records": 120,
+                        "problem": "",
+                    }
+                ]
+                * calls,
+            }
+            for code, title, verdict, detail, calls in (
+                ("reached", "Reached, signed in and read", "pass", "It let us in and gave a page in 182 ms.", 2),
+                ("window", "The window is half-open", "fail", "4 records came in both. until must exclude it.", 3),
+                ("deep", "Deep pages answer as the first do", "warn", "It grows slower with depth.", 1),
+                ("limits", "429 says when to come back", "skip", "No 429 came in 6 calls.", 0),
+            )
+        ]
+    )
 
 
 class SampleFactory(DjangoModelFactory[Sample]):

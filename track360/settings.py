@@ -224,7 +224,10 @@ CELERY_TASK_TIME_LIMIT = 300
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 # Fetching takes its time, and must not keep emails and checks waiting: it has workers of its own.
-CELERY_TASK_ROUTES = {"integrations.pull": {"queue": "pulls"}}
+CELERY_TASK_ROUTES = {
+    "integrations.pull": {"queue": "pulls"},
+    "integrations.check_conformance": {"queue": "pulls"},
+}
 CELERY_BEAT_SCHEDULER = "track360.celery.ScheduleInMemory"
 CELERY_BEAT_MAX_LOOP_INTERVAL = 5
 CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
@@ -264,6 +267,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
         "options": {"expires": 10},
     },
     "ring-for-tests": {"task": "integrations.ring_for_tests", "schedule": timedelta(minutes=1)},
+    "ring-for-conformance": {"task": "integrations.ring_for_conformance", "schedule": timedelta(minutes=1)},
     "ring-for-runs": {
         "task": "integrations.ring_for_runs",
         "schedule": timedelta(seconds=15),

@@ -14,7 +14,7 @@ from django.urls import URLPattern
 
 from entities.models import Entity
 from entities.pipeline.validate import MAX_RECORDS
-from integrations.api import clients, connections, feeds, log_views, shapes, sync_runs, views
+from integrations.api import clients, conformance, connections, feeds, log_views, shapes, sync_runs, views
 from integrations.api.managed_schema import managed_paths
 from integrations.api.oauth_schema import oauth_paths
 from integrations.api.operations import Json, operation, query
@@ -47,7 +47,7 @@ SINGULAR = {Entity.CUSTOMERS: "Customer", Entity.TRANSACTIONS: "Transaction", En
 
 def document_of(managed: Iterable[URLPattern]) -> Json:
     """The whole document; `managed` are the addresses of the automation API that apps above bring."""
-    own = (clients, connections, feeds, sync_runs)
+    own = (clients, connections, feeds, conformance, sync_runs)
     paths: Json = managed_paths([*managed, *(pattern for module in own for pattern in module.urlpatterns)])
     for entity in Entity:
         paths |= _entity_paths(entity)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import URLPattern, path, re_path
 
 from entities.models import Entity
-from integrations.api import clients, connections, feeds, log_views, pages, sync_runs, views
+from integrations.api import clients, conformance, connections, feeds, log_views, pages, sync_runs, views
 
 IGAMING = "api/v1/igaming"
 RESULTS = {"results": views.RESULTS}
@@ -35,6 +35,7 @@ urlpatterns = [
     *clients.urlpatterns,
     *connections.urlpatterns,
     *feeds.urlpatterns,
+    *conformance.urlpatterns,
     *sync_runs.urlpatterns,
     re_path(r"^api(/|$)", views.Unknown.as_view()),
     path("problems/<str:code>", pages.problem, name="problem"),

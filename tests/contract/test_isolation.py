@@ -21,7 +21,7 @@ from integrations.models import Feed
 from onboarding.api.schema import document
 from tests.contract import live
 from tests.contract.conftest import API, Caller, new_partner
-from tests.factories import FeedFactory, RunFactory, SyncEventFactory, UserFactory
+from tests.factories import FeedFactory, ReportFactory, RunFactory, SyncEventFactory, UserFactory
 from tests.payloads import sample
 from track360.models import AuditEvent, Environment, Membership, Partner, User
 
@@ -47,13 +47,15 @@ def filled(caller: Caller) -> None:
     feed = FeedFactory(pk=FEED, connection__environment=caller.environment, connection__name=MARK)
     run = RunFactory(pk=RUN, feed=feed, problem=MARK)
     SyncEventFactory(run=run, url=MARK)
+    ReportFactory(pk=REPORT, feed=feed, problem=MARK)
 
 
 def everything(caller: Caller) -> list[Any]:
     """All that the caller can read of its records and what was refused."""
     lists = [f"{API}/customers", f"{API}/transactions", f"{API}/activity", "/api/v1/quarantine"]
     feed = fed(caller)
-    lists += ["/api/v1/sync-runs", "/api/v1/connections", f"/api/v1/connections/{feed.connection_id}/feeds"]
+    feeds = f"/api/v1/connections/{feed.connection_id}/feeds"
+    lists += ["/api/v1/sync-runs", "/api/v1/connections", feeds, f"{feeds}/{feed.pk}/conformance"]
     answers = [caller.get(path) for path in lists]
     assert {answer.status_code for answer in answers} == {200}
     return [answer.json()["data"] for answer in answers]
@@ -97,8 +99,9 @@ def address(path: str, values: dict[str, str]) -> str:
 OF_THE_PARTNER = {"Partner", "Checklist", "Clients", "Mappings and affiliates", "Samples"}
 
 
-# The ids of the victim's feed and of its run
+# The ids of the victim's feed, of its run and of its report
 FEED, RUN = "11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222"
+REPORT = "33333333-3333-4333-8333-333333333333"
 
 # Operation -> what a stranger sends who names the victim's ids, and the status and the errors' codes that he gets, in
 # this order: with his own customers of the same ids, at the end, his transactions would name one that exists.
@@ -125,6 +128,7 @@ WRITES: dict[str, tuple[Any, tuple[int, list[str]]]] = {
     f"DELETE {FED}/feeds/{{feed_id}}": ({}, (404, [])),
     f"POST {FED}/feeds/{{feed_id}}/switch": ({"on": False}, (404, [])),
     f"PUT {FED}/feeds/{{feed_id}}/cursor": ({"cursor": ""}, (404, [])),
+    f"POST {FED}/feeds/{{feed_id}}/conformance": ({}, (404, [])),
     "POST /api/v1/sync-runs": ({"feed": FEED}, (422, ["unknown"])),
     "POST /api/v1/sync-runs/{run_id}/stop": ({}, (404, [])),
     "POST /api/v1/sync-runs/{run_id}/pause": ({}, (404, [])),
@@ -145,7 +149,7 @@ WRITES: dict[str, tuple[Any, tuple[int, list[str]]]] = {
 def test_no_call_shows_or_touches_what_is_not_ones_own(victim: Caller, stranger: Caller, request_id: str) -> None:
     feed = fed(victim)
     values = IDS | {"request_id": request_id, "run_id": RUN}
-    values |= {"connection_id": str(feed.connection_id), "feed_id": str(feed.pk)}
+    values |= {"connection_id": str(feed.connection_id), "feed_id": str(feed.pk), "report_id": REPORT}
     before = everything(victim)
 
     reads = [(path, operation) for method, path, operation in operations() if method == "GET"]
@@ -300,6 +304,7 @@ def pages(victim: Caller, request_id: str, *, partner: str, kind: str) -> list[s
         "environment_kind": kind,
         "request_id": request_id,
         "run_id": RUN,
+        "report_id": REPORT,
         "client_id": client.client_id,
         "secret_id": victim.credentials.secret.pk,
         "slug": "customers",

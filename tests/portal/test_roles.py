@@ -116,6 +116,8 @@ PORTAL = {
     "connection-feed-cursor": CHANGE,
     "connection-feed-backfill": CHANGE,
     "connection-feed-remove": CHANGE,
+    "conformance-new": READ_AND_CHANGE,
+    "conformance-detail": READ,
     # What is fetched
     "sync-run-list": READ,
     "sync-run-now": DO,
@@ -316,6 +318,8 @@ API: dict[str, dict[str, str | None]] = {
     "api/v1/connections/<uuid:connection_id>/feeds/<uuid:feed_id>": dict(CHANGED),
     "api/v1/connections/<uuid:connection_id>/feeds/<uuid:feed_id>/switch": {"POST": "manage"},
     "api/v1/connections/<uuid:connection_id>/feeds/<uuid:feed_id>/cursor": {"PUT": "manage"},
+    "api/v1/connections/<uuid:connection_id>/feeds/<uuid:feed_id>/conformance": dict(MANAGE_LIST),
+    "api/v1/connections/<uuid:connection_id>/feeds/<uuid:feed_id>/conformance/<uuid:report_id>": {"GET": "manage"},
     "api/v1/clients/<str:client_id>": {"GET": "manage", "DELETE": "manage"},
     "api/v1/clients/<str:client_id>/rotate": {"POST": "manage"},
     "api/v1/clients/<str:client_id>/secrets/<uuid:secret_id>": {"DELETE": "manage"},

@@ -358,7 +358,9 @@ RAIL = (
 
 
 # Pages whose name does not begin with that of their section.
-SECTION_OF = {"swagger": "docs", "sync-run-list": "connection", "sync-run-detail": "connection"}
+SECTION_OF = {"swagger": "docs"} | dict.fromkeys(
+    ("sync-run-list", "sync-run-detail", "conformance-new", "conformance-detail"), "connection"
+)
 
 
 @register.simple_tag(takes_context=True)
