@@ -231,6 +231,12 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
         "task": "entities.refresh_fx_rates",
         "schedule": crontab(hour=16, minute=30),  # UTC; the ECB publishes at about 16:00 in Frankfurt
     },
+    "ring-for-replays": {"task": "entities.ring_for_replays", "schedule": timedelta(minutes=1)},
+    "release-waiting": {
+        "task": "entities.release_waiting",
+        "schedule": timedelta(seconds=20),
+        "options": {"expires": 20},
+    },
     "compute-checklists": {
         "task": "onboarding.compute_checklists",
         "schedule": timedelta(seconds=20),
