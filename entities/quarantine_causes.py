@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 
 import orjson
@@ -70,7 +71,7 @@ class Cause:
     field: str
     count: int
     last_at: dt.datetime
-    money: dict[str, Decimal] = field(default_factory=dict)
+    money: dict[str, Decimal] = dataclasses.field(default_factory=dict)
     first_deposits: int = 0
 
 

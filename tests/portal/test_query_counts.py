@@ -12,7 +12,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from entities.models import Entity, RecordChange
+from entities.models import Entity, RecordChange, Replay
 from entities.pipeline import ingest
 from integrations.models import WebhookEndpoint
 from onboarding import checklist
@@ -62,13 +62,14 @@ COUNTS = {
     "customers/{customer}/": 12,
     "transactions/{transaction}/": 10,
     "activity/{activity}/": 9,
-    "quarantine/": 7,
+    "quarantine/": 8,
     "mappings/": 11,
     "mappings/history/": 7,
     "affiliates/": 11,
     "samples/": 7,
     "samples/{sample}/": 9,
-    "quarantine/{quarantined}/": 7,
+    "quarantine/{quarantined}/": 9,
+    "quarantine/replays/{replay}/": 6,
     "audit/": 6,
     "team/": 7,
     "notifications/": 7,
@@ -137,6 +138,7 @@ def measure(developer: Client, sandbox: Environment) -> Callable[[], dict[str, i
             "sample": Sample.objects.latest("created_at").pk,
             "webhook": WebhookEndpoint.objects.get().pk,
             "quarantined": QuarantinedRecordFactory(environment=sandbox).pk,
+            "replay": Replay.objects.create(environment=sandbox, state="done").pk,
         }
         return {page: queries(developer, f"/p/aurora-casino/sandbox/{page.format(**numbers)}") for page in COUNTS}
 
