@@ -52,6 +52,8 @@ def chosen(environment: Environment, filters: Filters) -> QuerySet[QuarantinedRe
         raise ValidationError("There is no such entity.", code="filters")
     if len(filters.get("ids", ())) > MOST_IDS:
         raise ValidationError(f"Name at most {MOST_IDS:,} records, or choose them by their cause.", code="filters")
+    if "\x00" in filters.get("code", "") + filters.get("field", ""):
+        raise ValidationError("No code and no field holds a NUL.", code="filters")
     held = QuarantinedRecord.objects.filter(environment=environment, state=HELD)
     if "ids" in filters:
         return held.filter(pk__in=filters["ids"])

@@ -14,7 +14,7 @@ from django.urls import URLPattern
 
 from entities.models import Entity
 from entities.pipeline.validate import MAX_RECORDS
-from integrations.api import clients, log_views, shapes, views
+from integrations.api import clients, log_views, quarantine, shapes, views
 from integrations.api.managed_schema import managed_paths
 from integrations.api.oauth_schema import oauth_paths
 from integrations.api.operations import Json, operation, query
@@ -43,7 +43,7 @@ SINGULAR = {Entity.CUSTOMERS: "Customer", Entity.TRANSACTIONS: "Transaction", En
 
 def document_of(managed: Iterable[URLPattern]) -> Json:
     """The whole document; `managed` are the addresses of the automation API that apps above bring."""
-    paths: Json = managed_paths([*managed, *clients.urlpatterns])
+    paths: Json = managed_paths([*managed, *clients.urlpatterns, *quarantine.urlpatterns])
     for entity in Entity:
         paths |= _entity_paths(entity)
     return {
@@ -172,14 +172,6 @@ def _log_paths() -> Json:
                 scope="manage",
                 parameters=[_path("request_id", {"type": "string", "format": "uuid"})],
                 answers={200: ("The call.", shapes.data(ref("ApiRequest")))},
-            )
-        },
-        "/api/v1/quarantine": {
-            "get": operation(
-                "List the records that lenient batches refused",
-                scope="manage",
-                parameters=query(views.PAGING | log_views.QUARANTINE_FILTERS),
-                answers={200: ("A page.", shapes.envelope(ref("QuarantinedRecord")))},
             )
         },
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import URLPattern, path, re_path
 
 from entities.models import Entity
-from integrations.api import clients, log_views, pages, views
+from integrations.api import clients, log_views, pages, quarantine, views
 
 IGAMING = "api/v1/igaming"
 RESULTS = {"results": views.RESULTS}
@@ -31,7 +31,7 @@ urlpatterns = [
     path(f"{IGAMING}/activity/days/<str:day>", views.ActivityDay.as_view()),
     path("api/v1/requests", log_views.RequestList.as_view()),
     path("api/v1/requests/<str:request_id>", log_views.RequestDetail.as_view()),
-    path("api/v1/quarantine", log_views.QuarantineList.as_view()),
+    *quarantine.urlpatterns,
     *clients.urlpatterns,
     re_path(r"^api(/|$)", views.Unknown.as_view()),
     path("problems/<str:code>", pages.problem, name="problem"),

@@ -31,7 +31,7 @@ def test_records_wait_until_their_customer_has_come(environment: Environment) ->
     assert record is not None
     event = record.events.get()
     assert (record.state, event.kind, event.outcome, event.by) == ("stored", "released", "created", None)
-    assert Batch.objects.get(pk=event.batch_id).door == "replay"
+    assert event.batch_id in Batch.objects.filter(door="replay").values_list("pk", flat=True)
     assert release_waiting(environment) == 0
 
 

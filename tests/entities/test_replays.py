@@ -11,7 +11,7 @@ import pytest
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 
-from entities import replays, tasks
+from entities import replays, retries, tasks
 from entities.erasure import erase_records
 from entities.mending import drop_records, edit_record
 from entities.models import Batch, Customer, QuarantinedRecord, QuarantineEvent, Replay, Transaction
@@ -160,7 +160,8 @@ def test_a_replay_stores_what_passes_and_renews_the_errors_of_the_rest(environme
     assert events(bad) == ["edited", "refused"]
     event = good.events.get(kind="stored")
     assert (event.outcome, event.client_id) == ("created", "cl_tests")
-    batch = Batch.objects.get(pk=event.batch_id)
+    batch = Batch.objects.get(door="replay")
+    assert event.batch_id == batch.pk
     assert (batch.door, batch.created, batch.rejected, batch.run_id) == ("replay", 1, 1, None)
     assert Customer.objects.get().source == "replay"
     assert QuarantinedRecord.objects.count() == 2
@@ -291,7 +292,9 @@ def test_there_is_no_replay_of_nothing(environment: Environment) -> None:
     assert refusal.value.code == "nothing_held"
 
 
-@pytest.mark.parametrize("filters", [{"state": "held"}, {"ids": [1], "code": "country"}, {"entity": "players"}])
+@pytest.mark.parametrize(
+    "filters", [{"state": "held"}, {"ids": [1], "code": "country"}, {"entity": "players"}, {"code": "\x00"}]
+)
 def test_filters_that_mean_nothing_are_refused(environment: Environment, filters: dict[str, Any]) -> None:
     with pytest.raises(ValidationError) as refusal:
         request_replay(environment, filters=filters, actor=ACTOR)
@@ -331,7 +334,7 @@ def test_a_cancelled_run_keeps_what_was_replayed(environment: Environment, monke
         for record in refuse(environment, "customers", sample("customers", customer_id=str(run), **FAR), run_id=run):
             mend(record, country_code="DE")
     replay = confirm_replay(estimated(environment), actor=ACTOR)
-    retry = replays.retry
+    retry = retries.retry
 
     def and_cancel(*args: Any, **kwargs: Any) -> Any:
         result = retry(*args, **kwargs)
@@ -362,7 +365,7 @@ def test_a_record_that_somebody_drops_meanwhile_is_left_alone(
     for record in records:
         mend(record, country_code="DE")
     replay = confirm_replay(estimated(environment), actor=ACTOR)
-    retry = replays.retry
+    retry = retries.retry
 
     def dropped_first(*args: Any, **kwargs: Any) -> Any:
         drop_records(environment, filters={"ids": [records[0].pk]}, reason="meanwhile", actor=ACTOR)
