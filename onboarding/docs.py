@@ -43,6 +43,7 @@ PAGES = (
     Page("environments", "Environments", "Sandbox and production: the same API, nothing in common.", "Start"),
     Page("pushing", "Pushing records", "One record, a thousand, a dry run, or a whole day at once.", "Send and read"),
     Page("versions", "Which version wins", "What happens when the same record arrives again.", "Send and read"),
+    Page("quarantine", "Refused records", "Why they are held, and how to mend and replay them.", "Send and read"),
     Page("reading", "Reading back", "Lists, filters, cursors, and following what changes.", "Send and read"),
     Page("automation", "Automation", "Whatever a person does in the portal, done by a program.", "Send and read"),
     Page("customers", "Customers", "Player accounts, and who brought them.", "Fields"),
