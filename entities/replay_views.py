@@ -131,8 +131,13 @@ def quarantine_drop(request: PortalRequest) -> HttpResponse:
     """All that is held for the cause in the address."""
     cause = _cause(request.GET)
     address = f"{portal_url(request, 'quarantine-list')}?{urlencode(cause)}"
-    what = ", ".join(f"{name} {value}" for name, value in cause.items())
-    return _drop(request, cause, address, what=f"refused for: {what}" if what else "all that is held")
+    return _drop(request, cause, address, what=_in_words(cause))
+
+
+def _in_words(cause: Filters) -> str:
+    words = f"all {cause['entity']} that are held" if "entity" in cause else "all that is held"
+    words += f" for {cause['code']}" if "code" in cause else ""
+    return words + (f" in {cause['field']}" if "field" in cause else "")
 
 
 def _drop(request: PortalRequest, filters: Filters, back: str, *, what: str) -> HttpResponse:
@@ -175,7 +180,7 @@ def replay_new(request: PortalRequest) -> HttpResponse:
         messages.error(request, refusal.messages[0])
         return HttpResponseRedirect(f"{portal_url(request, 'quarantine-list')}?{urlencode(cause)}")
     start_work(replay)
-    return HttpResponseRedirect(portal_url(request, "replay-detail", replay.pk))
+    return HttpResponseRedirect(portal_url(request, "quarantine-replay", replay.pk))
 
 
 def _replay(request: PortalRequest, replay_id: uuid.UUID) -> Replay:
@@ -230,7 +235,7 @@ def replay_run(request: PortalRequest, replay_id: uuid.UUID) -> HttpResponse:
         start_work(confirm_replay(replay, actor=audit_actor(request)))
     except ValidationError as refusal:
         messages.error(request, refusal.messages[0])
-    return HttpResponseRedirect(portal_url(request, "replay-detail", replay.pk))
+    return HttpResponseRedirect(portal_url(request, "quarantine-replay", replay.pk))
 
 
 @portal_view(roles=MANAGERS)
@@ -241,4 +246,4 @@ def replay_cancel(request: PortalRequest, replay_id: uuid.UUID) -> HttpResponse:
         cancel_replay(replay, actor=audit_actor(request))
     except ValidationError as refusal:
         messages.error(request, refusal.messages[0])
-    return HttpResponseRedirect(portal_url(request, "replay-detail", replay.pk))
+    return HttpResponseRedirect(portal_url(request, "quarantine-replay", replay.pk))

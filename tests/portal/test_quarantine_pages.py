@@ -245,37 +245,37 @@ def test_a_replay_is_estimated_run_and_told(developer: Client, sandbox: Environm
     good, _bad = refuse(sandbox, "customers", *customers(2, country_code="ZZ"))
     send(developer, "quarantine-edit", good.pk, text=mended(good, country_code="DE"))
 
-    html = send(developer, "replay-new", entity="customers")
+    html = send(developer, "quarantine-replay-new", entity="customers")
     replay = Replay.objects.get()
     assert "Replay 2: 1 would pass. Next: run it." in html
 
-    html = send(developer, "replay-run", replay.pk)
+    html = send(developer, "quarantine-replay-run", replay.pk)
     assert "Done: 1 of 2 records stored, 1 refused again." in html
     assert f"/quarantine/replays/{replay.pk}/" in page(developer, "quarantine-list")
-    assert "It cannot be run" in send(developer, "replay-run", replay.pk)
+    assert "It cannot be run" in send(developer, "quarantine-replay-run", replay.pk)
 
 
 def test_a_large_replay_is_left_to_the_worker_and_shows_how_far_it_is(developer: Client, sandbox: Environment):
     refuse(sandbox, "customers", *customers(SMALL + 1, country_code="ZZ"))
-    html = send(developer, "replay-new")
+    html = send(developer, "quarantine-replay-new")
     replay = Replay.objects.get()
     assert "Trying 201 records without storing anything" in html
     assert 'hx-trigger="every 1s"' in html
     assert "<progress" in html
-    assert "Cancelled after 0 of 201" in send(developer, "replay-cancel", replay.pk)
-    assert "It cannot be cancelled" in send(developer, "replay-cancel", replay.pk)
+    assert "Cancelled after 0 of 201" in send(developer, "quarantine-replay-cancel", replay.pk)
+    assert "It cannot be cancelled" in send(developer, "quarantine-replay-cancel", replay.pk)
 
 
 def test_htmx_gets_the_replay_alone(developer: Client, sandbox: Environment):
     refuse(sandbox, "customers", sample("customers", country_code="ZZ"))
-    address = reverse("replay-detail", args=["aurora-casino", "sandbox", estimated(sandbox).pk])
+    address = reverse("quarantine-replay", args=["aurora-casino", "sandbox", estimated(sandbox).pk])
     html = developer.get(address, headers={"HX-Request": "true"}).content.decode()
     assert html.strip().startswith("<div")
     assert 'id="replay"' in html
 
 
 def test_nothing_to_replay_is_said(developer: Client, sandbox: Environment):
-    assert "nothing to replay" in send(developer, "replay-new", entity="activity")
+    assert "nothing to replay" in send(developer, "quarantine-replay-new", entity="activity")
 
 
 def test_viewers_look_and_change_nothing(viewer: Client, sandbox: Environment):
@@ -284,11 +284,15 @@ def test_viewers_look_and_change_nothing(viewer: Client, sandbox: Environment):
     for html in (
         page(viewer, "quarantine-list"),
         page(viewer, "quarantine-detail", record.pk),
-        page(viewer, "replay-detail", replay.pk),
+        page(viewer, "quarantine-replay", replay.pk),
     ):
         for button in ("Replay these", "Drop these", ">Drop<", "Replay this one", "Run it", "Edit<"):
             assert button not in html
-    for name, args in (("replay-run", [replay.pk]), ("quarantine-edit", [record.pk]), ("quarantine-drop", [])):
+    for name, args in (
+        ("quarantine-replay-run", [replay.pk]),
+        ("quarantine-edit", [record.pk]),
+        ("quarantine-drop", []),
+    ):
         assert viewer.post(reverse(name, args=["aurora-casino", "sandbox", *args])).status_code == 403
 
 
