@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import ipaddress
+import json
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -11,6 +12,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Event, Thread
+from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -34,6 +36,7 @@ class PartnerServer:
     calls: list[Call] = field(default_factory=list)
     replies: list[Reply] = field(default_factory=list)  # one a call, the last one for ever; 204 without any
     stopped: Event = field(default_factory=Event)
+    connections: int = 0
 
 
 def answers(status: int, body: bytes = b"", **headers: str) -> Reply:
@@ -44,6 +47,17 @@ def answers(status: int, body: bytes = b"", **headers: str) -> Reply:
         handler.send_header("Content-Length", str(len(body)))
         handler.end_headers()
         handler.wfile.write(body)
+
+    return reply
+
+
+def asks(decide: Callable[[Call], tuple[int, Any] | tuple[int, Any, dict[str, str]]]) -> Reply:
+    """By what was called: status, a body (bytes, or anything that JSON can hold) and headers where they matter."""
+
+    def reply(handler: BaseHTTPRequestHandler) -> None:
+        status, body, *headers = decide(handler.server.partner.calls[-1])  # type: ignore[attr-defined]
+        content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        answers(status, content, **(headers[0] if headers else {}))(handler)
 
     return reply
 
@@ -68,6 +82,10 @@ def floods(handler: BaseHTTPRequestHandler) -> None:
 
 
 class _Handler(BaseHTTPRequestHandler):
+    def setup(self) -> None:
+        super().setup()
+        self.server.partner.connections += 1  # type: ignore[attr-defined]
+
     def handle_one_call(self) -> None:
         server: PartnerServer = self.server.partner  # type: ignore[attr-defined]
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
@@ -85,6 +103,11 @@ class _Handler(BaseHTTPRequestHandler):
         """Tests are quiet."""
 
 
+class _KeepingHandler(_Handler):
+    protocol_version = "HTTP/1.1"
+    wbufsize = -1  # one segment an answer
+
+
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     partner: PartnerServer
@@ -94,9 +117,12 @@ class _Server(ThreadingHTTPServer):
 
 
 @contextmanager
-def partner_server(certificate: Path | None = None) -> Iterator[PartnerServer]:
-    """Serves until the block ends; with a certificate (PEM, with its key) by https under the name `localhost`."""
-    httpd = _Server(("127.0.0.1", 0), _Handler)
+def partner_server(certificate: Path | None = None, *, keeps: bool = False) -> Iterator[PartnerServer]:
+    """Serves until the block ends; with a certificate (PEM, with its key) by https under the name `localhost`.
+
+    `keeps`: connections stay open between calls.
+    """
+    httpd = _Server(("127.0.0.1", 0), _KeepingHandler if keeps else _Handler)
     scheme, host = ("https", "localhost") if certificate else ("http", "127.0.0.1")
     if certificate:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

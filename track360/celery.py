@@ -24,8 +24,8 @@ logger = logging.getLogger(__name__)
 
 
 @heartbeat_sent.connect
-def _worker_is_alive(**_: Any) -> None:
-    _show_alive("worker")
+def _worker_is_alive(sender: Any, **_: Any) -> None:
+    _show_alive("puller" if str(sender.eventer.hostname).startswith("puller@") else "worker")
 
 
 class ScheduleInMemory(Scheduler):

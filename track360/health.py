@@ -68,7 +68,7 @@ def _failed() -> list[str]:
 
 
 def _degraded() -> list[str]:
-    names = ["worker", "scheduler"]
+    names = ["worker", "puller", "scheduler"]
     try:
         shown = cast("list[bytes | None]", _valkey().mget([_key(name) for name in names]))
     except redis.RedisError:

@@ -223,6 +223,8 @@ CELERY_TASK_SOFT_TIME_LIMIT = 240
 CELERY_TASK_TIME_LIMIT = 300
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+# Fetching takes its time, and must not keep emails and checks waiting: it has workers of its own.
+CELERY_TASK_ROUTES = {"integrations.pull": {"queue": "pulls"}}
 CELERY_BEAT_SCHEDULER = "track360.celery.ScheduleInMemory"
 CELERY_BEAT_MAX_LOOP_INTERVAL = 5
 CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
@@ -256,6 +258,11 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
         "task": "onboarding.call_webhooks",
         "schedule": timedelta(seconds=10),
         "options": {"expires": 10},
+    },
+    "ring-for-runs": {
+        "task": "integrations.ring_for_runs",
+        "schedule": timedelta(seconds=15),
+        "options": {"expires": 15},
     },
     "keep-request-log": {"task": "integrations.keep_request_log", "schedule": crontab(hour=0, minute=5)},
 }

@@ -46,15 +46,18 @@ def _identifiers(column: Column, clock: Clock) -> bool:
 
 
 def _moments(column: Column, clock: Clock) -> bool:
-    """20 characters are the form without a fraction, in UTC; the others have to be converted."""
-    if set(map(len, column)) != {20}:
+    """In UTC, without a fraction (20 characters) or with microseconds (27); the others have to be converted."""
+    if not set(map(len, column)) <= {20, 27}:
         return False
     joined = "".join(column)
     return (
         joined.isupper()
+        and joined.count("Z") == len(column)  # an offset may be as long as a fraction
         and ":60Z" not in joined
+        and ":60." not in joined
+        and ".000000" not in joined
         and min(column) >= rules.FIRST_MOMENT
-        and sort_key(max(column)) <= sort_key(clock.last_moment)
+        and max(map(sort_key, column)) <= sort_key(clock.last_moment)
     )
 
 

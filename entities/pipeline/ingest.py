@@ -146,7 +146,7 @@ def _store(work: Work, batch: Batch, also: Callable[[Report], None] | None) -> R
         )
     note_statuses(work.environment, entity=work.entity, rows=rows, facts=work.facts)
     if work.policy.door == Door.COMPARE:
-        batch.differing = note_differences(batch, rows=list(work.rows.values()), written=written)
+        batch.differing = report.differing = note_differences(batch, rows=list(work.rows.values()), written=written)
     if work.policy.run_id and work.policy.keeps_refused:
         supersede_held(batch, rows=list(work.rows.values()))
     if report.errors and work.policy.keeps_refused:

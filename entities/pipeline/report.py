@@ -48,7 +48,8 @@ class Report:
     """The result of one batch.
 
     `outcomes` has one entry of `OUTCOMES` for each received index (`rejected` for all bad ones). `stored` is False
-    for a strict batch with errors, a body of the wrong shape and a dry run: then nothing was written.
+    for a strict batch with errors, a body of the wrong shape and a dry run: then nothing was written. `differing` of
+    the stale ones were pulled and differ from the pushed ones that stand.
     """
 
     batch_id: uuid.UUID
@@ -57,6 +58,7 @@ class Report:
     errors: list[RecordError] = field(default_factory=list)
     warnings: list[RecordError] = field(default_factory=list)
     removed: int = 0
+    differing: int = 0
     stored: bool = False
 
     def counts(self) -> dict[str, int]:

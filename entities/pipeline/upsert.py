@@ -402,7 +402,10 @@ def in_transaction(environment: Environment, work: Callable[[], T], *, alone: bo
             with transaction.atomic():
                 with connection.cursor() as cursor:
                     cursor.execute(
-                        f"SET LOCAL statement_timeout = '{STATEMENT_TIMEOUT}'; SELECT {lock}(%s, %s)",
+                        f"SET LOCAL statement_timeout = '{STATEMENT_TIMEOUT}';"
+                        # Nobody waits longer for a process that was halted in the midst of it.
+                        f" SET LOCAL idle_in_transaction_session_timeout = '{STATEMENT_TIMEOUT}';"
+                        f" SELECT {lock}(%s, %s)",
                         [INGEST_LOCK, environment.pk],
                     )
                 return work()

@@ -48,6 +48,7 @@ class SyncRun(models.Model):
     entity = models.CharField(max_length=16, choices=Entity)
     kind = models.CharField(max_length=10, choices=Kind, default=Kind.SCHEDULED)
     state = models.CharField(max_length=8, choices=State, default=State.DUE)
+    requested_at = models.DateTimeField(default=timezone.now, help_text="When it was planned, or asked for.")
     due_at = models.DateTimeField(default=timezone.now, help_text="From then on a worker may take it.")
     requested_by = models.ForeignKey(User, null=True, on_delete=models.PROTECT, related_name="+")
     client_id = models.CharField(max_length=100, blank=True)
@@ -65,7 +66,6 @@ class SyncRun(models.Model):
     attempts = models.IntegerField(
         default=0, help_text="Tries in a row that brought nothing; a stored page makes it 0."
     )
-    stop_requested = models.BooleanField(default=False)
     # What came of it
     pages = models.IntegerField(default=0)
     read = models.BigIntegerField(default=0)

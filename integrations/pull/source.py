@@ -11,6 +11,7 @@ from integrations.models import SyncRun
 
 Party = SyncRun.Party
 Position = dict[str, Any]  # JSON, the source's own
+STEPS = ("reached", "tls", "signed_in", "read")  # in the order in which a source goes through them
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,18 +55,29 @@ class SourceError(Exception):
     """The source could not be read: a sentence for people, who has to act, and whether another try may help.
 
     `retry_after`: seconds that the other side asks us to wait. `is_final`: trying again changes nothing until somebody
-    has acted, so the feed is paused at once.
+    has acted, so the feed is paused at once. `step`: what failed, of `STEPS`.
     """
 
     def __init__(
-        self, message: str, *, party: str = Party.PARTNER, is_final: bool = False, retry_after: float | None = None
+        self,
+        message: str,
+        *,
+        party: str = Party.PARTNER,
+        is_final: bool = False,
+        retry_after: float | None = None,
+        step: str = "read",
     ) -> None:
         super().__init__(message)
-        self.party, self.is_final, self.retry_after = party, is_final, retry_after
+        self.party, self.is_final, self.retry_after, self.step = party, is_final, retry_after, step
 
 
 class Source(Protocol):
-    """An opened API or database. Closing it ends its connections; it is never shared between threads."""
+    """An opened API or database. Closing it ends its connections; it is never shared between threads.
+
+    `fields`: those of the guide that it has, as `Policy.fields` wants them; None: it may have any.
+    """
+
+    fields: frozenset[str] | None
 
     def pages(self, window: Window, position: Position | None = None) -> Iterator[Page]:
         """The records of the window, page by page, from the position on. Raises SourceError.

@@ -52,7 +52,7 @@ class Server:
 def running() -> Iterator[Server]:
     port = _free_port()
     log = Path(settings.VAR, f"web-{port}.log")
-    environ = os.environ | {"PORT": str(port), "DATABASE_URL": _database_url()}
+    environ = os.environ | {"PORT": str(port), "DATABASE_URL": database_url()}
     command = [sys.executable, "-m", "gunicorn", "--config", "track360/gunicorn.py", "track360.wsgi"]
     with (
         log.open("wb") as out,
@@ -72,7 +72,7 @@ def _free_port() -> int:
         return probe.getsockname()[1]
 
 
-def _database_url() -> str:
+def database_url() -> str:
     """The database that this process tests in, as the server's environment names it."""
     url = os.environ.get("DATABASE_URL") or embedded.Postgres(settings.VAR).url
     return urlsplit(url)._replace(path=f"/{connection.settings_dict['NAME']}").geturl()

@@ -67,3 +67,19 @@ def test_negative_play_is_in_order_and_negative_money_is_not() -> None:
 
     assert in_order("activity", [lost], clock=CLOCK)
     assert not in_order("transactions", [clawed], clock=CLOCK)
+
+
+def test_microseconds_are_in_order_and_what_is_written_otherwise_is_not() -> None:
+    def dated(*moments: str) -> bool:
+        return in_order("transactions", [sample("transactions", transaction_date=one) for one in moments], clock=CLOCK)
+
+    assert dated("2026-03-15T12:10:00.123456Z", "2026-03-15T12:10:00Z")
+    for moment in (
+        "2026-03-15T12:10:00.1Z",
+        "2026-03-15T12:10:00.000000Z",
+        "2026-03-15T12:10:00.1+01:00",
+        "2016-12-31T23:59:60.123456Z",
+        "1899-12-31T23:59:59.123456Z",
+        "2126-03-15T12:10:00.123456Z",
+    ):
+        assert not dated("2026-03-15T12:10:00Z", moment)

@@ -21,7 +21,7 @@ from entities.models import Batch, Customer, QuarantinedRecord, QuarantineEvent,
 from entities.pipeline import ingest
 from entities.releases import release_waiting
 from entities.replays import confirm_replay, request_replay, work
-from tests.contract.live import _database_url as database_url
+from tests.contract.live import database_url
 from tests.entities.refused import ACTOR, refuse
 from tests.entities.test_concurrency import together
 from tests.payloads import customers, sample, transactions

@@ -28,6 +28,7 @@ def fresh_client() -> Iterator[None]:
 @pytest.fixture
 def workers() -> None:
     health.show_alive("worker")
+    health.show_alive("puller")
     health.show_alive("scheduler")
 
 

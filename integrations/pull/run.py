@@ -1,0 +1,266 @@
+"""One run from its claim to its end: fetch a page, store it and how far that is in one transaction, and so on.
+
+No transaction is open while a partner is waited for. A worker that dies leaves the last page that was stored; whoever
+takes the run next goes on behind it.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import random
+import time
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from celery.exceptions import SoftTimeLimitExceeded
+from django.db import DatabaseError, connection, transaction
+from django.db.models import F
+from django.utils import timezone
+
+from entities.models import Batch
+from entities.pipeline import Door, Policy, Report, ingest
+from integrations.models import Feed, SyncEvent, SyncRun
+from integrations.pull.cursors import furthest, spelled, start_of
+from integrations.pull.lease import LeaseLost, claim, give_up, write
+from integrations.pull.opening import open_source
+from integrations.pull.schedule import hold_feed
+from integrations.pull.source import Call, Page, Source, SourceError, Window
+from track360.problems import Problem
+
+SLICE_SECONDS = 60.0  # then others have a turn
+MOST_ATTEMPTS = 8  # in a row without a page, about two hours
+FIRST_DELAY = 30.0
+LONGEST_DELAY = 30 * 60.0
+LONGEST_WAIT = 60 * 60.0  # that a partner may ask for by Retry-After
+OURS = "Something went wrong on our side. It is tried again by itself."
+
+Kind, State, Party = SyncRun.Kind, SyncRun.State, SyncRun.Party
+COUNTS = ("created", "updated", "unchanged", "stale", "rejected")
+
+logger = logging.getLogger(__name__)
+
+
+def work_next(*, seconds: float = SLICE_SECONDS) -> bool:
+    """Take the run that has been due longest and work on it for so long; False where none is due."""
+    run = claim()
+    if run is None:
+        return False
+    Pull(run, ends_at=time.monotonic() + seconds).work()
+    return True
+
+
+@dataclass
+class Pull:
+    """A run that this worker holds. What is set on it here has been written; `calls` waits for the next write."""
+
+    run: SyncRun
+    ends_at: float
+    calls: list[Call] = field(default_factory=list)
+    begun: float = field(default_factory=time.monotonic)
+
+    @property
+    def feed(self) -> Feed:
+        return self.run.feed
+
+    @property
+    def is_backfill(self) -> bool:
+        return self.run.kind == Kind.BACKFILL
+
+    def work(self) -> None:
+        try:
+            if self.run.attempts > MOST_ATTEMPTS:  # each try killed its worker
+                raise SourceError("It broke off again and again.", party=Party.US, is_final=True)
+            self._begin()
+            with open_source(self.feed, note=self.calls.append, budget_seconds=self._left()) as source:
+                self._fetch(source)
+        except LeaseLost:
+            logger.info("%s was taken over or stopped", self.run)
+        except SourceError as problem:
+            self._end_badly(problem)
+        except DatabaseError:
+            # Our own database: what it did not take is not there. The run goes on once the lease ends.
+            logger.exception("%s broke off", self.run)
+            connection.close()
+        except (Problem, SoftTimeLimitExceeded) as problem:
+            logger.warning("%s could not go on: %s", self.run, problem)
+            self._end_badly(SourceError(OURS, party=Party.US))
+        except Exception:
+            logger.exception("%s broke off", self.run)
+            self._end_badly(SourceError(OURS, party=Party.US))
+
+    def _end_badly(self, problem: SourceError) -> None:
+        try:
+            self._fail(problem)
+        except LeaseLost:
+            logger.info("%s was taken over or stopped", self.run)
+
+    def _left(self) -> float:
+        return max(self.ends_at - time.monotonic(), 1.0)
+
+    # -- Begin and end --------------------------------------------------------
+
+    def _begin(self) -> None:
+        """Say what is asked for, once: who takes the run over asks for the same."""
+        run, feed = self.run, self.feed
+        if run.pages or run.position is not None or run.until or run.cursor_after:
+            return
+        if not self.is_backfill:
+            now = timezone.now()
+            run.since, run.cursor_before = start_of(feed, now=now), feed.cursor
+            if not feed.connection.is_sql:
+                run.until = spelled(now, Feed.CursorKind.MOMENT)
+            run.cursor_after = feed.cursor
+            write(run, since=run.since, until=run.until, cursor_before=run.cursor_before, cursor_after=run.cursor_after)
+
+    def _fetch(self, source: Source) -> None:
+        run = self.run
+        window = Window(since=run.since or None, until=run.until or None)
+        if run.expected is None and not run.pages:
+            run.expected = source.expected(window)
+            write(run, expected=run.expected)
+        policy = self._policy()
+        for page in source.pages(window, run.position):
+            self._store(page, replace(policy, fields=source.fields))
+            if page.position is None:
+                break
+            if time.monotonic() > self.ends_at:
+                self._rest()
+                return
+        self._finish()
+
+    def _policy(self) -> Policy:
+        feed, run = self.feed, self.run
+        compares = feed.pattern == Feed.Pattern.HYBRID and not feed.pull_wins
+        before = SyncRun.objects.filter(feed=feed, state=State.DONE).exclude(kind=Kind.BACKFILL)
+        return Policy(
+            door=Door.COMPARE if compares else Door.PULL,
+            run_id=run.pk,
+            fetched_since=(run.started_at or timezone.now()) - feed.overlap,
+            looked_at=before.order_by("-started_at").values_list("started_at", flat=True).first(),
+        )
+
+    def _rest(self) -> None:
+        """Time is up: others have a turn, then it goes on."""
+        give_up(self.run, state=State.DUE, due_at=timezone.now(), attempts=0, **self._busy())
+
+    def _finish(self) -> None:
+        run = self.run
+        if not self.is_backfill and not self.feed.connection.is_sql:
+            run.cursor_after = run.until
+        with transaction.atomic():
+            give_up(
+                run,
+                state=State.DONE,
+                finished_at=timezone.now(),
+                position=None,
+                attempts=0,
+                problem="",
+                problem_party="",
+                cursor_after=run.cursor_after,
+                **self._busy(),
+            )
+            self._log()
+            if not self.is_backfill:
+                self._move_cursor(run.cursor_after)
+        self.calls.clear()
+
+    def _move_cursor(self, reached: str) -> None:
+        """Forward only, and not where a person has set it meanwhile."""
+        feed = self.feed
+        if furthest(feed.cursor, reached, feed.cursor_kind) == feed.cursor:
+            return
+        still = Feed.objects.filter(pk=feed.pk, cursor=feed.cursor)
+        if still.update(cursor=reached, cursor_moved_at=timezone.now()):
+            feed.cursor = reached
+
+    # -- A page ---------------------------------------------------------------
+
+    def _store(self, page: Page, policy: Policy) -> None:
+        """The page, the position behind it and the check of the lease: all or nothing."""
+        if not page.records:
+            with transaction.atomic():
+                self._keep(page, None)
+        else:
+            ingest(
+                self.run.environment,
+                self.run.entity,
+                page.records,
+                shape="array",
+                door=Batch.Door.BACKFILL if self.is_backfill else Batch.Door.PULL,
+                lenient=True,
+                policy=policy,
+                also=lambda report: self._keep(page, report),
+            )
+        self.calls.clear()
+        self.run.position, self.run.attempts = page.position, 0
+        self.run.pages += 1
+        self.begun = time.monotonic()
+        if page.reached and not self.is_backfill:
+            self.run.cursor_after = furthest(self.run.cursor_after, page.reached, self.feed.cursor_kind)
+
+    def _keep(self, page: Page, report: Report | None) -> None:
+        counts = report.counts() if report else {}
+        changes: dict[str, Any] = {name: F(name) + counts.get(name, 0) for name in COUNTS}
+        reached = self.run.cursor_after
+        if page.reached and not self.is_backfill:
+            reached = furthest(reached, page.reached, self.feed.cursor_kind)
+        write(
+            self.run,
+            position=page.position,
+            pages=F("pages") + 1,
+            read=F("read") + len(page.records),
+            differing=F("differing") + (report.differing if report else 0),
+            attempts=0,
+            problem="",
+            problem_party="",
+            cursor_after=reached,
+            **changes,
+            **self._busy(),
+        )
+        self._log()
+
+    def _busy(self) -> dict[str, Any]:
+        """The time since the last write."""
+        return {"busy_seconds": F("busy_seconds") + (time.monotonic() - self.begun)}
+
+    def _log(self) -> None:
+        """Write the calls that were made since the last write; the caller forgets them once it has committed."""
+        SyncEvent.objects.bulk_create(
+            SyncEvent(
+                run=self.run,
+                at=call.at,
+                kind=SyncEvent.Kind.CALL,
+                text=call.problem,
+                url=call.url,
+                status=call.status,
+                duration_ms=call.duration_ms,
+                size=call.size,
+                records=call.records,
+            )
+            for call in self.calls
+        )
+
+    # -- When it goes wrong ---------------------------------------------------
+
+    @transaction.atomic
+    def _fail(self, error: SourceError) -> None:
+        """Try again later; where that changes nothing, or has not for long, pause and say why."""
+        run, sentence = self.run, str(error)
+        said = {"problem": sentence, "problem_party": error.party, **self._busy()}
+        if error.is_final or run.attempts >= MOST_ATTEMPTS:
+            give_up(run, state=State.PAUSED, **said)
+            if not self.is_backfill:
+                tried = "" if error.is_final else f" It was tried {MOST_ATTEMPTS} times in a row."
+                hold_feed(self.feed, reason=sentence + tried)
+        else:
+            wait = delay_after(run.attempts, error.retry_after)
+            give_up(run, state=State.DUE, due_at=timezone.now() + dt.timedelta(seconds=wait), **said)
+        self._log()
+        SyncEvent.objects.create(run=run, kind=SyncEvent.Kind.PROBLEM, text=sentence)
+
+
+def delay_after(attempts: int, retry_after: float | None) -> float:
+    """Seconds until the next try: doubled each time, never in step with others; at least what the partner asks for."""
+    doubled = min(FIRST_DELAY * 2 ** max(attempts - 1, 0), LONGEST_DELAY)
+    return max(random.uniform(doubled / 2, doubled), min(retry_after or 0.0, LONGEST_WAIT))
