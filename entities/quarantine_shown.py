@@ -15,6 +15,8 @@ from track360.payload import Line, payload_lines
 
 EXCERPT_LENGTH = 120
 Json = dict[str, Any]
+# What a field that is named or read wrongly in a feed looks like.
+OF_A_MAPPING = {"required", "type", "additional_property", "format", "pattern", "enum", "date_time"}
 MENDED_MEANS = "Somebody mended it, and nothing is wrong with it any more. Replay it."
 
 
@@ -59,6 +61,11 @@ class Shown:
     def errors(self) -> list[Json]:
         """As the API gave them (contract, section 5)."""
         return cast(list[Json], self.record.errors)
+
+    @property
+    def may_be_the_mapping(self) -> bool:
+        """Whether it was fetched, and how the feed reads the fields may be what is wrong."""
+        return self.record.run_id is not None and any(error["code"] in OF_A_MAPPING for error in self.errors)
 
     def message(self, error: Json) -> str:
         """What was said; about a personal field viewers read the rule, not a sentence that may quote the value."""

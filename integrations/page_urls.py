@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, include, path
 
-from integrations import views
+from integrations import quarantine_pages, views
 
 client_pages: list[URLPattern | URLResolver] = [
     path("", views.client_detail, name="client-detail"),
@@ -18,6 +18,7 @@ pages: list[URLPattern | URLResolver] = [
     path("credentials/<slug:client_id>/", include(client_pages)),
     path("requests/", views.request_list, name="request-list"),
     path("requests/<uuid:request_id>/", views.request_detail, name="request-detail"),
+    path("quarantine/<int:number>/mapping/", quarantine_pages.quarantine_mapping, name="quarantine-mapping"),
 ]
 urlpatterns: list[URLPattern | URLResolver] = [
     path("p/<slug:partner_slug>/<slug:environment_kind>/", include(pages)),

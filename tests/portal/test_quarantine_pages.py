@@ -296,6 +296,20 @@ def test_viewers_look_and_change_nothing(viewer: Client, sandbox: Environment):
         assert viewer.post(reverse(name, args=["aurora-casino", "sandbox", *args])).status_code == 403
 
 
+def test_a_fetched_record_whose_fields_may_be_named_wrongly_leads_to_the_mapping(
+    developer: Client, sandbox: Environment
+):
+    run = uuid.uuid4()
+    (fetched,) = refuse(sandbox, "customers", sample("customers", signup_date=...), run_id=run)
+    (pushed,) = refuse(sandbox, "customers", sample("customers", customer_id="other", signup_date=...))
+    html = page(developer, "quarantine-detail", fetched.pk)
+    assert f"/quarantine/{fetched.pk}/mapping/" in html
+    assert str(run) in html
+    assert "/mapping/" not in page(developer, "quarantine-detail", pushed.pk)
+    address = reverse("quarantine-mapping", args=["aurora-casino", "sandbox", fetched.pk])
+    assert developer.get(address).status_code == 404  # the run is forgotten
+
+
 # -- To take away ----------------------------------------------------------------
 
 

@@ -91,6 +91,7 @@ PORTAL = {
     "quarantine-list": READ,
     "quarantine-detail": READ,
     "quarantine-download": READ,
+    "quarantine-mapping": MANAGERS_READ,
     "quarantine-edit": CHANGE,
     "quarantine-replay-one": DO,
     "quarantine-drop-one": CHANGE,
@@ -163,7 +164,7 @@ PORTAL = {
 }
 
 # Where what the test has lacks something that the page asks for: not found by those who may, too.
-NOT_THERE = {"sample-switch", "settings-export-download", "docs-token"}
+NOT_THERE = {"quarantine-mapping", "sample-switch", "settings-export-download", "docs-token"}
 
 # Pages of the integrations team, by name: nobody else learns that they exist.
 TEAM_PAGES = {
