@@ -143,8 +143,8 @@ class BatchAdmin(ReadOnlyAdmin):
 
 @admin.register(QuarantinedRecord)
 class QuarantinedRecordAdmin(ReadOnlyAdmin):
-    list_display = ["received_at", "environment", "entity", "key", "code", "field"]
-    list_filter = [EnvironmentFilter, "entity", "code"]
+    list_display = ["received_at", "environment", "entity", "key", "code", "field", "state"]
+    list_filter = [EnvironmentFilter, "entity", "code", "state"]
     list_select_related = ["environment__partner"]
     ordering = ["-environment_id", "-id"]
 

@@ -14,6 +14,7 @@ from django.db import connection
 
 from entities.batch_selectors import LIVE_DOORS
 from entities.models import Entity
+from entities.retries import MENDED
 
 DOORS = [str(door) for door in LIVE_DOORS]
 Place = tuple[int, str]  # environment id, entity
@@ -69,16 +70,17 @@ SELECT environment_id
    AND EXISTS (SELECT FROM entities_activity activity
                 WHERE activity.environment_id = environment_id.environment_id AND activity.date < %(day)s)
 """
-# Of the newest 500, and not of all: who refuses everything keeps a great many.
+# Of the newest 500 that are still held, and not of all: who refuses everything keeps a great many. Those that somebody
+# mended have no cause any more.
 CAUSES_SQL = """
 SELECT DISTINCT ON (environment_id, entity) environment_id, entity, code
   FROM unnest(%(environments)s::bigint[]) AS environment_id,
        LATERAL (SELECT entity, code, count(*) AS number
                   FROM (SELECT entity, code, received_at
                           FROM entities_quarantinedrecord refused
-                         WHERE refused.environment_id = environment_id.environment_id
+                         WHERE refused.environment_id = environment_id.environment_id AND state = 'held'
                          ORDER BY id DESC LIMIT 500) AS newest
-                 WHERE received_at >= %(since)s
+                 WHERE received_at >= %(since)s AND code <> %(mended)s
                  GROUP BY entity, code) AS cause
  ORDER BY environment_id, entity, number DESC, code
 """
@@ -109,7 +111,9 @@ def refusals_since(environments: Sequence[int], since: dt.datetime, *, at_least:
             },
         )
         found = cursor.fetchall()
-        cursor.execute(CAUSES_SQL, {"environments": sorted({row[0] for row in found}), "since": since})
+        cursor.execute(
+            CAUSES_SQL, {"environments": sorted({row[0] for row in found}), "since": since, "mended": MENDED}
+        )
         causes = {(environment, entity): code for environment, entity, code in cursor.fetchall()}
         return [
             Refusals(environment, entity, received, rejected, causes.get((environment, entity), ""))

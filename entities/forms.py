@@ -5,14 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
+from django.core.exceptions import ValidationError
 
+from entities.erasure import REASON_LENGTH
 from entities.findings import ERROR_CODES
 from entities.listings import LISTINGS, Filters
-from entities.models import Entity
+from entities.mending import EDITABLE
+from entities.models import Entity, QuarantinedRecord
+from entities.pipeline import InvalidJson, parse_json
 from entities.portal_lists import ID_COLUMNS
+from entities.retries import MENDED
 from track360.fields import DayField, MomentField
 
 MAX_TEXT = 500
+ANY = "any"
 LABELS = {
     "customer_id": "Customer id",
     "transaction_id": "Transaction id",
@@ -84,13 +90,77 @@ class RecordFilterForm(forms.Form):
 
 
 class QuarantineFilterForm(forms.Form):
+    """Which refused records: by default those that are held."""
+
     use_required_attribute = False
 
     entity = forms.ChoiceField(required=False, choices=[("", "Any"), *Entity.choices])
     code = forms.ChoiceField(
-        required=False, label="Cause", choices=[("", "Any"), *((code, code) for code in sorted(ERROR_CODES))]
+        required=False, label="Cause", choices=[("", "Any"), *((code, code) for code in sorted([*ERROR_CODES, MENDED]))]
     )
+    field = forms.CharField(
+        required=False,
+        max_length=MAX_TEXT,
+        strip=False,
+        widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
+    )
+    state = forms.ChoiceField(required=False, choices=[*QuarantinedRecord.State.choices, (ANY, "Any")])
+
+    def clean_state(self) -> str:
+        return self.cleaned_data["state"] or QuarantinedRecord.State.HELD
 
     @property
     def is_filtered(self) -> bool:
         return any(self.data.get(name) for name in self.fields)
+
+    def filters(self) -> dict[str, str]:
+        """What `quarantined_for` takes."""
+        state = self.cleaned_data["state"]
+        return self.cause() | ({} if state == ANY else {"state": state})
+
+    def cause(self) -> dict[str, str]:
+        """What a replay takes: the filters that are set, but for the state."""
+        return {name: value for name in ("entity", "code", "field") if (value := self.cleaned_data[name])}
+
+    @property
+    def is_of_held(self) -> bool:
+        return self.is_valid() and self.cleaned_data["state"] == QuarantinedRecord.State.HELD
+
+
+class EditForm(forms.Form):
+    """A refused record as JSON, to be mended. Cleans to the parsed record."""
+
+    use_required_attribute = False
+    text = forms.CharField(
+        label="Record",
+        strip=False,
+        max_length=EDITABLE,
+        widget=forms.Textarea(attrs={"rows": 20, "spellcheck": "false", "wrap": "off", "autocomplete": "off"}),
+        help_text="One JSON object. The record as it was sent stays beside it.",
+    )
+
+    def clean_text(self) -> Any:
+        text = self.cleaned_data["text"]
+        try:
+            return parse_json(text.encode())
+        except UnicodeEncodeError:
+            raise ValidationError("It holds half of a character.", code="invalid_json") from None
+        except InvalidJson as error:
+            place = "" if error.offset is None else _line(text, error.offset)
+            raise ValidationError(f"This is not valid JSON{place}: {error}.", code="invalid_json") from None
+
+
+def _line(text: str, offset: int) -> str:
+    number = text.encode()[:offset].count(b"\n") + 1
+    return f" in line {number}"
+
+
+class DropForm(forms.Form):
+    use_required_attribute = False
+    reason = forms.CharField(
+        strip=True,
+        max_length=REASON_LENGTH,
+        widget=forms.Textarea(attrs={"rows": 3}),
+        help_text="Why they are not needed: test players, sent again under another id. It stays with each record.",
+        error_messages={"required": "Say why they are not needed."},
+    )

@@ -1,51 +1,28 @@
-"""Refused records: what stands in the way, grouped by cause, and each of them whole."""
+"""Refused records: lists of them, and each of them whole."""
 
 from __future__ import annotations
 
-import datetime as dt
-from dataclasses import dataclass
+from typing import Any
 
-from django.db import connection
 from django.db.models import QuerySet
 
-from entities.models import QuarantinedRecord
+from entities.models import QuarantinedRecord, QuarantineEvent
 from entities.paging import PER_PAGE, Fetch, Position
+from entities.retries import outdated_among
 from track360.models import Environment
 
-# Groups are counted over the newest records only: a count over all of them would grow without end.
-GROUPED = 10_000
-CAUSES_SQL = """
-SELECT entity, code, field, count(*), max(received_at)
-  FROM (SELECT entity, code, field, received_at FROM entities_quarantinedrecord
-         WHERE environment_id = %s ORDER BY id DESC LIMIT %s) newest
- GROUP BY entity, code, field
- ORDER BY count(*) DESC, entity, code, field
- LIMIT %s
-"""
+
+def quarantined_for(environment: Environment, **filters: Any) -> QuerySet[QuarantinedRecord]:
+    """The refused records of an environment by entity, code, field, state; an empty filter does not filter."""
+    wanted = {name: value for name, value in filters.items() if value}
+    return QuarantinedRecord.objects.filter(environment=environment, **wanted)
 
 
-@dataclass(frozen=True, slots=True)
-class Cause:
-    """Records refused for the same reason: entity, code and field of the first error."""
-
-    entity: str
-    code: str
-    field: str
-    count: int
-    last_at: dt.datetime
-
-
-def quarantined_for(environment: Environment, *, entity: str = "", code: str = "") -> QuerySet[QuarantinedRecord]:
-    """The refused records of an environment; an empty filter does not filter."""
-    filters = {name: value for name, value in (("entity", entity), ("code", code)) if value}
-    return QuarantinedRecord.objects.filter(environment=environment, **filters)
-
-
-def quarantined_after(environment: Environment, *, entity: str = "", code: str = "") -> Fetch[QuarantinedRecord]:
+def quarantined_after(environment: Environment, **filters: Any) -> Fetch[QuarantinedRecord]:
     """What `paging.keyset_page` reads a page with."""
 
     def fetch(position: Position | None, upwards: bool) -> list[QuarantinedRecord]:
-        records = quarantined_for(environment, entity=entity, code=code)
+        records = quarantined_for(environment, **filters)
         if position:
             records = records.filter(id__gt=position[0]) if upwards else records.filter(id__lt=position[0])
         return list(records.order_by("id" if upwards else "-id")[: PER_PAGE + 1])
@@ -54,11 +31,14 @@ def quarantined_after(environment: Environment, *, entity: str = "", code: str =
 
 
 def quarantined_by_number(environment: Environment, number: int) -> QuarantinedRecord | None:
-    return quarantined_for(environment).filter(pk=number).first()
+    return quarantined_for(environment).select_related("environment__partner").filter(pk=number).first()
 
 
-def quarantine_causes(environment: Environment, *, limit: int | None = None) -> list[Cause]:
-    """Why records were refused, the commonest cause first, counted over the newest 10,000."""
-    with connection.cursor() as cursor:
-        cursor.execute(CAUSES_SQL, [environment.pk, GROUPED, limit])
-        return [Cause(*row) for row in cursor.fetchall()]
+def events_of(record: QuarantinedRecord) -> list[QuarantineEvent]:
+    """What happened to it after it was refused, the oldest first."""
+    return list(record.events.select_related("by").order_by("at", "pk"))
+
+
+def is_outdated(record: QuarantinedRecord) -> bool:
+    """Whether a newer version of it is held, so that this one will not be stored."""
+    return record.state == QuarantinedRecord.State.HELD and bool(outdated_among([record]))

@@ -1,68 +1,66 @@
-"""Pages of what was refused: read only, by cause and one by one."""
+"""Pages of what was refused: by cause, one by one, and to take away."""
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
-from typing import Any, cast
+from urllib.parse import urlencode
 
-from django.http import Http404, HttpResponse
+from django.http import Http404, HttpResponse, StreamingHttpResponse
 
-from entities.addresses import page_addresses, portal_url, request_url
-from entities.findings import ERROR_CODES
+from entities.addresses import page_addresses, portal_url, request_url, url_if_there
 from entities.forms import QuarantineFilterForm
 from entities.history import requests_of
 from entities.models import QuarantinedRecord
 from entities.paging import Page, keyset_page
-from entities.pipeline.report import PII_FIELDS
-from entities.privacy import masked_payload, sees_personal_data
+from entities.privacy import sees_personal_data
+from entities.quarantine_causes import GROUPED, Cause, causes_with_money
+from entities.quarantine_download import csv_lines, json_lines
 from entities.quarantine_selectors import (
-    GROUPED,
-    Cause,
-    quarantine_causes,
+    events_of,
+    is_outdated,
     quarantined_after,
     quarantined_by_number,
+    quarantined_for,
 )
+from entities.quarantine_shown import Shown, meaning_of, records
+from entities.replays import newest_replays
+from entities.retries import MENDED
 from entities.snippets import lenient_command
-from track360.access import portal_view
+from track360.access import MANAGERS, portal_view
 from track360.htmx import PortalRequest, render_page
-from track360.payload import payload_lines
 
-EXCERPT_LENGTH = 120
-
-
-@dataclass(frozen=True)
-class QuarantineRow:
-    pk: int
-    key: str
-    entity: str
-    code: str
-    received_at: Any
-    message: str  # of the first error
-    more_errors: int
-    excerpt: str
+SHOWN_REPLAYS = 3
+FORMATS = {"csv": ("text/csv", csv_lines), "jsonl": ("application/jsonl", json_lines)}
+HELD = QuarantinedRecord.State.HELD
 
 
 @portal_view()
 def quarantine_list(request: PortalRequest) -> HttpResponse:
     form = QuarantineFilterForm(request.GET)
     page: Page[QuarantinedRecord] = Page([], None, None, True)
+    query = ""
     if form.is_valid():
         page = keyset_page(
-            quarantined_after(request.environment, **form.cleaned_data),
+            quarantined_after(request.environment, **form.filters()),
             model=QuarantinedRecord,
             before=request.GET.get("before", ""),
             after=request.GET.get("after", ""),
         )
-    causes = quarantine_causes(request.environment)
+        query = urlencode(form.filters())
+    causes = causes_with_money(request.environment)
     personal = sees_personal_data(request)
     context = {
         "form": form,
         "clear": request.path if form.is_filtered else "",
         "state": _list_state(causes),
-        "causes": [(cause, _meaning(cause.code)) for cause in causes],
-        "records": [_row(record, personal=personal) for record in page.rows],
-        "shown": f"{len(page.rows)} refused {_records(len(page.rows))}, the newest first",
+        "causes": [(cause, meaning_of(cause.code), urlencode(_filters(cause))) for cause in causes],
+        "with_money": any(cause.money or cause.first_deposits for cause in causes),
+        "replays": newest_replays(request.environment, SHOWN_REPLAYS),
+        "records": [Shown(record, personal).row() for record in page.rows],
+        "query": query,
+        "may_change": request.role in MANAGERS and not request.viewing_as,
+        "is_of_held": form.is_of_held,
+        "cause": form.cause() if form.is_valid() else {},
+        "shown": f"{len(page.rows)} refused {records(len(page.rows))}, the newest first",
         **page_addresses(request, page),
     }
     if not causes:
@@ -70,31 +68,38 @@ def quarantine_list(request: PortalRequest) -> HttpResponse:
     return render_page(request, "entities/quarantine_list.html", context, fragment="records")
 
 
+def _filters(cause: Cause) -> dict[str, str]:
+    return {"entity": cause.entity, "code": cause.code, "field": cause.field}
+
+
 def _list_state(causes: list[Cause]) -> str:
     if not causes:
         return "Empty: no record waits here."
     count = sum(cause.count for cause in causes)
+    so_many = f"{count:,}{'+' if count == GROUPED else ''} refused {records(count)}"
     most = causes[0]
+    if most.code == MENDED:
+        return f"{so_many}. Next: replay the {most.count:,} that {'is' if most.count == 1 else 'are'} mended."
     where = f" in {most.field}" if most.field else ""
-    return (
-        f"{count:,}{'+' if count == GROUPED else ''} refused {_records(count)}."
-        f" Next: look at {most.code}{where}, the commonest cause."
-    )
+    return f"{so_many}. Next: look at {most.code}{where}, the commonest cause."
 
 
-def _row(record: QuarantinedRecord, *, personal: bool) -> QuarantineRow:
-    errors = _errors(record)
-    payload = record.payload if personal else masked_payload(record.entity, record.payload)
-    return QuarantineRow(
-        pk=record.pk,
-        key=record.key,
-        entity=record.entity,
-        code=record.code,
-        received_at=record.received_at,
-        message=_sentence(errors[0], personal=personal) if errors else "",
-        more_errors=max(len(errors) - 1, 0),
-        excerpt=json.dumps(payload, ensure_ascii=False, default=str)[:EXCERPT_LENGTH],
+@portal_view()
+def quarantine_download(request: PortalRequest) -> HttpResponse:
+    """The records of the list's filters, each with what is wrong with it in a column of its own."""
+    form = QuarantineFilterForm(request.GET)
+    kind = request.GET.get("format", "csv")
+    if not form.is_valid() or kind not in FORMATS:
+        raise Http404("No such download.")
+    content_type, lines = FORMATS[kind]
+    rows = quarantined_for(request.environment, **form.filters())
+    response = StreamingHttpResponse(
+        lines(rows, entity=form.cleaned_data["entity"], personal=sees_personal_data(request)),
+        content_type=f"{content_type}; charset=utf-8",
     )
+    name = f"refused-{form.cleaned_data['entity'] or 'records'}.{kind}"
+    response["Content-Disposition"] = f'attachment; filename="{name}"'
+    return response  # type: ignore[return-value]
 
 
 @portal_view()
@@ -102,62 +107,46 @@ def quarantine_detail(request: PortalRequest, number: int) -> HttpResponse:
     record = quarantined_by_number(request.environment, number)
     if record is None:
         raise Http404("No such record.")
-    personal = sees_personal_data(request)
-    errors = _errors(record)
-    payload = record.payload if personal else masked_payload(record.entity, record.payload)
-    # Pointers lead into the body as sent; here the record stands alone.
-    places = [
-        (error["pointer"].removeprefix(f"/{record.index}"), _message(error, personal=personal)) for error in errors
-    ]
+    shown = Shown(record, sees_personal_data(request))
     title = record.key or "A record without a key"
-    batch_requests = requests_of(request.environment, {record.batch_id})
+    outdated = is_outdated(record)
     context = {
         "record": record,
         "title": title,
-        "state": f"Refused: {_sentence(errors[0], personal=personal)}." if errors else "Refused.",
+        "state": _state(shown, outdated=outdated),
         "breadcrumbs": [("Quarantine", portal_url(request, "quarantine-list")), (title, None)],
         "position": f"Record {record.index} of its batch, counted from 0",
-        "personal": personal,
-        "lines": payload_lines(payload, places),
-        "errors": [_explained(error, personal=personal) for error in errors],
-        "request_url": request_url(request, batch_requests.get(record.batch_id)),
+        "personal": shown.personal,
+        "lines": shown.lines(),
+        "sent_lines": Shown(_as_it_came(record), shown.personal).lines() if record.edited is not None else [],
+        "errors": shown.explained(),
+        "events": events_of(record),
+        "outdated": outdated,
+        "is_mended": record.code == MENDED,
+        "may_change": request.role in MANAGERS and not request.viewing_as and record.state == HELD,
+        "mapping_url": url_if_there(request, "quarantine-mapping", record.pk) if shown.may_be_the_mapping else "",
+        "run_url": url_if_there(request, "sync-run-detail", record.run_id) if record.run_id else "",
+        "request_url": request_url(request, requests_of(request.environment, {record.batch_id}).get(record.batch_id)),
     }
     return render_page(request, "entities/quarantine_detail.html", context)
 
 
-def _errors(record: QuarantinedRecord) -> list[dict[str, Any]]:
-    """The errors as the API gave them (contract, section 5)."""
-    return cast(list[dict[str, Any]], record.errors)
+def _as_it_came(record: QuarantinedRecord) -> QuarantinedRecord:
+    return QuarantinedRecord(entity=record.entity, index=record.index, payload=record.payload, errors=[])
 
 
-def _explained(error: dict[str, Any], *, personal: bool) -> dict[str, Any]:
-    """An error with the rule behind it and what to do about it."""
-    finding = ERROR_CODES.get(error["code"])
-    return {
-        "title": error["field"] or "The record",
-        "code": error["code"],
-        "message": _message(error, personal=personal),
-        "meaning": finding.meaning if finding else "",
-        "hint": finding.hint if finding else "",
-    }
-
-
-def _message(error: dict[str, Any], *, personal: bool) -> str:
-    """What was said; about a personal field viewers read the rule, not a sentence that may quote the value."""
-    if not personal and error["field"] in PII_FIELDS:
-        return _meaning(error["code"]) or "is not allowed"
-    return str(error["message"])
-
-
-def _sentence(error: dict[str, Any], *, personal: bool) -> str:
-    """Messages go on where the field's name ends: `lang_id must be an ISO 639-1 language code`."""
-    return f"{error['field'] or 'The record'} {_message(error, personal=personal)}"
-
-
-def _meaning(code: str) -> str:
-    finding = ERROR_CODES.get(code)
-    return finding.meaning if finding else ""
-
-
-def _records(count: int) -> str:
-    return "record" if count == 1 else "records"
+def _state(shown: Shown, *, outdated: bool) -> str:
+    record = shown.record
+    if record.state == QuarantinedRecord.State.STORED:
+        return "Stored: nothing is left to do."
+    if record.state == QuarantinedRecord.State.SUPERSEDED:
+        return "Superseded: a newer version of this record came."
+    if record.state == QuarantinedRecord.State.DROPPED:
+        return "Dropped: it will not be stored."
+    if outdated:
+        return "A newer version of this record is held: that one will be stored, this one will not."
+    if record.code == MENDED:
+        return "Mended: nothing is wrong with it any more. Next: replay it."
+    if record.waits_for is not None:
+        return f"Waits for the customer {record.waits_for}: once he is stored, it is stored by itself."
+    return f"Refused: {shown.sentence(shown.errors[0])}." if shown.errors else "Refused."

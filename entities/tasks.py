@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import http.client
 import logging
+import uuid
 import zipfile
 
 from celery import shared_task
+from celery.exceptions import SoftTimeLimitExceeded
+from django.db import DatabaseError, transaction
 from django.utils import timezone
 
+from entities import releases, replays
 from entities.fx import download_history, load_history
 from entities.fx_fill import fill_missing
 from entities.lag_hours import roll_up
+from entities.models import Replay
 from track360.models import Environment
+from track360.problems import Problem
 
 logger = logging.getLogger(__name__)
 
@@ -44,3 +51,46 @@ def fill_missing_rates() -> None:
 def roll_up_freshness() -> None:
     for environment in Environment.objects.order_by("pk"):
         roll_up(environment, now=timezone.now())
+
+
+# -- Replays -------------------------------------------------------------------
+
+# A doorbell that nobody has answered in this time is rung again.
+UNANSWERED = dt.timedelta(seconds=45)
+
+
+@shared_task(name="entities.work_replay")
+def work_replay(replay_id: str) -> None:
+    try:
+        replays.work(uuid.UUID(replay_id))
+    except SoftTimeLimitExceeded:  # a large one: it goes on from where it stands
+        work_replay.delay(replay_id)
+
+
+@shared_task(name="entities.ring_for_replays")
+def ring_for_replays() -> None:
+    """Each minute: a message may be lost, and a worker killed; what is left to do stands in the replays themselves."""
+    for replay_id in replays.waiting_replays(since=timezone.now() - UNANSWERED):
+        work_replay.apply_async((str(replay_id),), expires=60)
+
+
+def start_work(replay: Replay) -> None:
+    """Do a small one at once, and leave a large one to the worker. It cannot fail for want of a broker."""
+    if replay.total > replays.SMALL:
+        transaction.on_commit(lambda: work_replay.delay(str(replay.pk)), robust=True)
+        return
+    try:
+        replays.work(replay.pk)
+    except (DatabaseError, Problem):
+        logger.warning("Replay %s is left to the worker", replay.pk)
+
+
+@shared_task(name="entities.release_waiting")
+def release_waiting() -> None:
+    """Every 20 s: what waits in quarantine for customers who have come."""
+    for environment in releases.environments_to_release():
+        try:
+            if released := releases.release_waiting(environment):
+                logger.info("%s: %d records released", environment, released)
+        except (DatabaseError, Problem):
+            logger.exception("%s: nothing could be released", environment)

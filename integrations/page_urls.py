@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, include, path
 
-from integrations import conformance_views, connection_views, feed_views, run_views, views
+from integrations import conformance_views, connection_views, feed_views, quarantine_pages, run_views, views
 
 client_pages: list[URLPattern | URLResolver] = [
     path("", views.client_detail, name="client-detail"),
@@ -42,6 +42,7 @@ pages: list[URLPattern | URLResolver] = [
     path("connections/runs/", include(run_views)),
     path("requests/", views.request_list, name="request-list"),
     path("requests/<uuid:request_id>/", views.request_detail, name="request-detail"),
+    path("quarantine/<int:number>/mapping/", quarantine_pages.quarantine_mapping, name="quarantine-mapping"),
 ]
 urlpatterns: list[URLPattern | URLResolver] = [
     path("p/<slug:partner_slug>/<slug:environment_kind>/", include(pages)),

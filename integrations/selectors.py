@@ -51,11 +51,14 @@ def request_for(environment: Environment, request_id: uuid.UUID) -> ApiRequest |
 
 
 def quarantined_for(environment: Environment, *, filters: Filters | None = None) -> QuerySet[QuarantinedRecord]:
-    """The refused records that were kept, the oldest first. Filters: `entity`, `code`, `from`, `to` (received)."""
+    """The refused records that were kept, the oldest first.
+
+    Filters: `entity`, `code`, `field`, `state`, `waits_for`, `from`, `to` (received), `edited` (True: only those).
+    """
     names = {"from": "received_at__gte", "to": "received_at__lt"}
-    return QuarantinedRecord.objects.filter(
-        environment=environment, **{names.get(name, name): value for name, value in (filters or {}).items()}
-    ).order_by("id")
+    wanted = {names.get(name, name): value for name, value in (filters or {}).items() if name != "edited"}
+    rows = QuarantinedRecord.objects.filter(environment=environment, **wanted).order_by("id")
+    return rows.filter(edited__isnull=False) if (filters or {}).get("edited") else rows
 
 
 def request_page(environment: Environment, *, filters: Filters, **place: Any) -> LogPage[ApiRequest]:

@@ -48,6 +48,7 @@ PAGES = (
     Page("pulling", "Letting us pull", "What your API or database should offer, and how we read it.", "Send and read"),
     Page("conformance", "Checking your source", "What we look at before we rely on it.", "Send and read"),
     Page("versions", "Which version wins", "What happens when the same record arrives again.", "Send and read"),
+    Page("quarantine", "Refused records", "Why they are held, and how to mend and replay them.", "Send and read"),
     Page("reading", "Reading back", "Lists, filters, cursors, and following what changes.", "Send and read"),
     Page("runs", "Runs", "What a fetch did, what is tried again, and when a feed pauses.", "Send and read"),
     Page("automation", "Automation", "Whatever a person does in the portal, done by a program.", "Send and read"),

@@ -9,15 +9,14 @@ from __future__ import annotations
 import datetime as dt
 import logging
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import TypeVar
 
 from celery.exceptions import SoftTimeLimitExceeded
-from django.db import connection
 from django.utils import timezone
 
 from onboarding.models import PartnerExport, SandboxReset
+from track360.alone import alone
 
 logger = logging.getLogger(__name__)
 
@@ -28,21 +27,6 @@ FAILED = (
     "It broke off on our side; nothing was changed. Ask for it again, and tell the integrations team if it repeats."
 )
 TOO_LONG = "It took too long and was stopped; nothing was changed. The integrations team can do it by hand."
-
-
-@contextmanager
-def alone(key: uuid.UUID) -> Iterator[bool]:
-    """Whether nobody else is at it; until the end, or until this process dies, nobody else gets a yes."""
-    number = key.int >> 65
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(%s)", [number])
-        (mine,) = cursor.fetchone()
-    try:
-        yield mine
-    finally:
-        if mine and not connection.needs_rollback:
-            with connection.cursor() as cursor:
-                cursor.execute("SELECT pg_advisory_unlock(%s)", [number])
 
 
 def run(kind: type[J], job_id: uuid.UUID, work: Callable[[J], None]) -> None:

@@ -10,7 +10,7 @@ from django.db.models import Max
 
 from entities.batch_selectors import Hour, Traffic, hours_for, totals_for, traffic_over
 from entities.models import Entity
-from entities.quarantine_selectors import Cause, quarantine_causes
+from entities.quarantine_causes import Cause, quarantine_causes
 from entities.snippets import BACKSLASH, push_command
 from integrations.models import ApiRequest, Client, Connection
 from integrations.run_selectors import Pulls, pulls_of

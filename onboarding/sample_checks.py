@@ -22,10 +22,10 @@ from entities.models import Batch, Entity
 from entities.pipeline import RecordError, ingest
 from entities.pipeline.erased import storable as as_kept
 from entities.pipeline.validate import pointer_to
-from onboarding import jobs
 from onboarding.erasure import scrub_sample
 from onboarding.models import Sample, SampleChunk
 from onboarding.sample_reading import Text, Unreadable, chunks, look
+from track360.alone import alone
 from track360.models import Environment
 
 READ_AT_ONCE = 2 * 1024 * 1024  # bytes; what is longer is read by the worker
@@ -53,7 +53,7 @@ def check_sample(sample_id: uuid.UUID) -> None:
     Only one process at a time does it: the lock belongs to the database session, and ends with it where the process is
     killed. What is done, or is done by another, is left alone.
     """
-    with jobs.alone(sample_id) as mine:
+    with alone(sample_id) as mine:
         samples = Sample.objects.filter(pk=sample_id, state__in=OPEN).exclude(WITHOUT_COLUMNS)
         sample = samples.select_related("environment__partner").first() if mine else None
         if sample is None:

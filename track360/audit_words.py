@@ -73,6 +73,7 @@ PHRASES = {
     "password.set": "set the password of {}",
     "quarantine.dropped": "dropped refused records of {}",
     "quarantine.edited": "edited the refused record {}",
+    "quarantine.replay_cancelled": "cancelled a replay of refused records",
     "quarantine.replayed": "replayed refused records of {}",
     "rehearsal.opened": "opened a rehearsal window",
     "run.backfill_requested": "asked for a backfill of {}",

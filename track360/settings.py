@@ -241,6 +241,12 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
         "schedule": timedelta(minutes=5),
         "options": {"expires": 300},
     },
+    "ring-for-replays": {"task": "entities.ring_for_replays", "schedule": timedelta(minutes=1)},
+    "release-waiting": {
+        "task": "entities.release_waiting",
+        "schedule": timedelta(seconds=20),
+        "options": {"expires": 20},
+    },
     "compute-checklists": {
         "task": "onboarding.compute_checklists",
         "schedule": timedelta(seconds=20),

@@ -56,7 +56,8 @@ def ingest(
     """Store a parsed body (`parse.parse_json`): one object, or an array of 1 to 1000 objects, as `shape` allows.
 
     Strict (default): with any error nothing is stored (`report.stored` is False, `report.errors` says why). Lenient:
-    the good records are stored, the bad ones go to quarantine. A dry run checks the same and writes nothing.
+    the good records are stored, the bad ones go to quarantine; those of a replay are there already and stay as they
+    are. A dry run checks the same and writes nothing.
     `known_customers` count as stored; by the sample door any other unknown customer is a warning, not an error.
     With `replace_day` (activity only; 0 to 1000 objects) the day, or that customer's day, becomes exactly the body;
     that is always strict, since a refused record would otherwise be taken back.
@@ -146,9 +147,9 @@ def _store(work: Work, batch: Batch, also: Callable[[Report], None] | None) -> R
     note_statuses(work.environment, entity=work.entity, rows=rows, facts=work.facts)
     if work.policy.door == Door.COMPARE:
         batch.differing = report.differing = note_differences(batch, rows=list(work.rows.values()), written=written)
-    if work.policy.run_id:
+    if work.policy.run_id and work.policy.keeps_refused:
         supersede_held(batch, rows=list(work.rows.values()))
-    if report.errors:
+    if report.errors and work.policy.keeps_refused:
         hold(batch, records=work.records, errors=report.errors)
     for name, count in report.counts().items():
         setattr(batch, name, count)

@@ -34,5 +34,10 @@ class Policy:
     looked_at: dt.datetime | None = None
     came_at: Sequence[dt.datetime] = ()
 
+    @property
+    def keeps_refused(self) -> bool:
+        """Whether what is refused is held now. Of a replay it is already: whoever replays says what became of it."""
+        return self.door != Door.REPLAY
+
 
 PUSHED = Policy()

@@ -32,18 +32,24 @@ def hold(batch: Batch, *, records: list[Any], errors: list[RecordError]) -> None
             run_id=batch.run_id,
             index=position,
             received_at=batch.started_at,
-            key=_readable_key(batch.entity, records[position]),
-            code=found[0].code,
-            field=(found[0].field or "").replace("\x00", "")[:KEY_LENGTH],
+            key=readable_key(batch.entity, records[position]),
+            code=code,
+            field=field,
             payload=records[position],
             errors=[storable(error) for error in found],
             waits_for=awaited_customer(records[position], found),
         )
         for position, found in sorted(by_position.items())
+        for code, field in [first_cause(found)]
     ]
     if batch.run_id:
         held = _unless_held(batch, held)
     QuarantinedRecord.objects.bulk_create(held)
+
+
+def first_cause(errors: list[RecordError]) -> tuple[str, str]:
+    """Code and field of the first error, by which records are grouped."""
+    return errors[0].code, (errors[0].field or "").replace("\x00", "")[:KEY_LENGTH]
 
 
 def awaited_customer(record: Any, errors: list[RecordError]) -> str | None:
@@ -57,7 +63,7 @@ def supersede_held(batch: Batch, *, rows: list[Row]) -> None:
     """Close what was held of the records that a fetch brings in good order now."""
     held = _held(batch)
     if rows and held.exists():
-        keys = [_readable_key(batch.entity, row) for row in rows]
+        keys = [readable_key(batch.entity, row) for row in rows]
         _supersede(held.filter(key__in=keys), batch)
 
 
@@ -87,7 +93,7 @@ def _supersede(records: QuerySet[QuarantinedRecord], batch: Batch) -> None:
     )
 
 
-def _readable_key(entity: str, record: Any) -> str:
+def readable_key(entity: str, record: Any) -> str:
     """The natural key as far as it can be read, for finding the record again."""
     if not isinstance(record, dict):
         return ""

@@ -1,4 +1,4 @@
-"""Section 6 of the contract, as far as it is built: the request log and the quarantine, to read."""
+"""`/api/v1/requests`: the request log, to read."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from integrations.api.authentication import require_scope
 from integrations.api.base import ApiView
 from integrations.api.parameters import Parameter, moment, one_of, text
 from integrations.api.views import PAGING, paging
-from integrations.selectors import LogPage, quarantine_page, request_for, request_page
+from integrations.selectors import LogPage, request_for, request_page
 from track360.problems import Problem
 
 REQUEST_FILTERS: dict[str, Parameter] = {
@@ -24,12 +24,6 @@ REQUEST_FILTERS: dict[str, Parameter] = {
     "status": text("A status, as 422, or a class of them, as 4xx.", pattern="[1-5](?:[0-9]{2}|xx)"),
     "method": one_of("The method.", ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE")),
     "entity": one_of("The entity.", tuple(Entity.values)),
-}
-QUARANTINE_FILTERS: dict[str, Parameter] = {
-    "entity": one_of("The entity.", tuple(Entity.values)),
-    "code": text("Code of the record's first error.", pattern="[a-z_]{1,32}"),
-    "from": moment("Received at or after this moment."),
-    "to": moment("Received before this moment."),
 }
 
 
@@ -54,16 +48,6 @@ class RequestDetail(ApiView):
         if row is None:
             raise Problem("not_found", "No such request in this environment's log.")
         return json_answer({"data": renderers.api_request(row, with_detail=True)})
-
-
-class QuarantineList(ApiView):
-    permission_classes = [require_scope("manage")]
-    parameters = {"GET": PAGING | QUARANTINE_FILTERS}
-
-    def get(self, request: Request) -> HttpResponse:
-        place = paging(self.query)
-        found = quarantine_page(self.environment(request), filters=self.query, **place)
-        return json_answer(envelope(found, [renderers.quarantined(row) for row in found.rows]))
 
 
 def envelope(found: LogPage[Any], data: list[dict[str, Any]]) -> dict[str, Any]:

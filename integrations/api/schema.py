@@ -14,7 +14,7 @@ from django.urls import URLPattern
 
 from entities.models import Entity
 from entities.pipeline.validate import MAX_RECORDS
-from integrations.api import clients, conformance, connections, feeds, log_views, shapes, sync_runs, views
+from integrations.api import clients, conformance, connections, feeds, log_views, quarantine, shapes, sync_runs, views
 from integrations.api.managed_schema import managed_paths
 from integrations.api.oauth_schema import oauth_paths
 from integrations.api.operations import Json, operation, query
@@ -47,7 +47,7 @@ SINGULAR = {Entity.CUSTOMERS: "Customer", Entity.TRANSACTIONS: "Transaction", En
 
 def document_of(managed: Iterable[URLPattern]) -> Json:
     """The whole document; `managed` are the addresses of the automation API that apps above bring."""
-    own = (clients, connections, feeds, conformance, sync_runs)
+    own = (clients, connections, feeds, conformance, sync_runs, quarantine)
     paths: Json = managed_paths([*managed, *(pattern for module in own for pattern in module.urlpatterns)])
     for entity in Entity:
         paths |= _entity_paths(entity)
@@ -177,14 +177,6 @@ def _log_paths() -> Json:
                 scope="manage",
                 parameters=[_path("request_id", {"type": "string", "format": "uuid"})],
                 answers={200: ("The call.", shapes.data(ref("ApiRequest")))},
-            )
-        },
-        "/api/v1/quarantine": {
-            "get": operation(
-                "List the records that lenient batches refused",
-                scope="manage",
-                parameters=query(views.PAGING | log_views.QUARANTINE_FILTERS),
-                answers={200: ("A page.", shapes.envelope(ref("QuarantinedRecord")))},
             )
         },
     }

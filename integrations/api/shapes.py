@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from entities.models import Entity, Source
+from entities.models import Entity, QuarantinedRecord, Source
 from entities.models.status_mapping import CANONICAL_VALUES, StatusField
 from entities.pipeline import OUTCOMES
 from entities.pipeline.validate import schema_for
@@ -77,6 +77,25 @@ def envelope(items: Json, *, watermark: bool = False) -> Json:
     return record({"data": _list(items), "meta": meta})
 
 
+QUARANTINED: Json = {
+    "id": {"type": "integer"},
+    "entity": {"type": "string", "enum": list(Entity.values)},
+    "batch_id": {"type": "string", "format": "uuid"},
+    "run_id": or_null({"type": "string", "format": "uuid", "description": "The run that fetched it."}),
+    "index": COUNT,
+    "received_at": MOMENT,
+    "key": TEXT,
+    "code": TEXT,
+    "field": or_null(TEXT),
+    "record": {"description": "As it came."},
+    "edited": or_null({"type": "object", "description": "What somebody made of it: this is tried by a replay."}),
+    "errors": {"type": "array", "items": ref("Finding"), "description": "Of the last try."},
+    "waits_for": or_null(TEXT | {"description": "The customer whose coming is all it lacks."}),
+    "state": {"type": "string", "enum": list(QuarantinedRecord.State.values)},
+    "closed_at": or_null(MOMENT),
+}
+
+
 def components() -> Json:
     return {
         "CustomerInput": _sent(Entity.CUSTOMERS),
@@ -126,20 +145,7 @@ def components() -> Json:
             }
         ),
         "ApiRequest": _api_request(),
-        "QuarantinedRecord": record(
-            {
-                "id": {"type": "integer"},
-                "entity": {"type": "string", "enum": list(Entity.values)},
-                "batch_id": {"type": "string", "format": "uuid"},
-                "index": COUNT,
-                "received_at": MOMENT,
-                "key": TEXT,
-                "code": TEXT,
-                "field": or_null(TEXT),
-                "record": {},
-                "errors": _list(ref("Finding")),
-            }
-        ),
+        "QuarantinedRecord": record(QUARANTINED),
     }
 
 

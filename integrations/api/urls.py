@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import URLPattern, path, re_path
 
 from entities.models import Entity
-from integrations.api import clients, conformance, connections, feeds, log_views, pages, sync_runs, views
+from integrations.api import clients, conformance, connections, feeds, log_views, pages, quarantine, sync_runs, views
 
 IGAMING = "api/v1/igaming"
 RESULTS = {"results": views.RESULTS}
@@ -31,7 +31,7 @@ urlpatterns = [
     path(f"{IGAMING}/activity/days/<str:day>", views.ActivityDay.as_view()),
     path("api/v1/requests", log_views.RequestList.as_view()),
     path("api/v1/requests/<str:request_id>", log_views.RequestDetail.as_view()),
-    path("api/v1/quarantine", log_views.QuarantineList.as_view()),
+    *quarantine.urlpatterns,
     *clients.urlpatterns,
     *connections.urlpatterns,
     *feeds.urlpatterns,

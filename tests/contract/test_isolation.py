@@ -50,6 +50,13 @@ def filled(caller: Caller) -> None:
     ReportFactory(pk=REPORT, feed=feed, problem=MARK)
 
 
+def quarantined(caller: Caller) -> dict[str, str]:
+    """The ids of a refused record and of a replay of it."""
+    (record,) = caller.get("/api/v1/quarantine").json()["data"]
+    replay = caller.post("/api/v1/quarantine/replays", {}).json()["data"]
+    return {"number": str(record["id"]), "replay_id": replay["id"]}
+
+
 def everything(caller: Caller) -> list[Any]:
     """All that the caller can read of its records and what was refused."""
     lists = [f"{API}/customers", f"{API}/transactions", f"{API}/activity", "/api/v1/quarantine"]
@@ -133,6 +140,12 @@ WRITES: dict[str, tuple[Any, tuple[int, list[str]]]] = {
     "POST /api/v1/sync-runs/{run_id}/stop": ({}, (404, [])),
     "POST /api/v1/sync-runs/{run_id}/pause": ({}, (404, [])),
     "POST /api/v1/sync-runs/{run_id}/resume": ({}, (404, [])),
+    "PUT /api/v1/quarantine/{number}": ({"record": {}}, (404, [])),
+    "POST /api/v1/quarantine/{number}/drop": ({"reason": "theirs"}, (404, [])),
+    "POST /api/v1/quarantine/drop": ({"reason": "all of it"}, (200, [])),
+    "POST /api/v1/quarantine/replays": ({}, (422, ["nothing_held"])),
+    "POST /api/v1/quarantine/replays/{replay_id}/run": ({}, (404, [])),
+    "POST /api/v1/quarantine/replays/{replay_id}/cancel": ({}, (404, [])),
     "POST /api/v1/igaming/transactions": (OF["transactions"], UNKNOWN),
     "POST /api/v1/igaming/transactions/bulk": ([OF["transactions"]], UNKNOWN),
     "POST /api/v1/igaming/transactions/validate": ([OF["transactions"]], (200, ["unknown_customer"])),
@@ -150,6 +163,7 @@ def test_no_call_shows_or_touches_what_is_not_ones_own(victim: Caller, stranger:
     feed = fed(victim)
     values = IDS | {"request_id": request_id, "run_id": RUN}
     values |= {"connection_id": str(feed.connection_id), "feed_id": str(feed.pk), "report_id": REPORT}
+    values |= quarantined(victim)
     before = everything(victim)
 
     reads = [(path, operation) for method, path, operation in operations() if method == "GET"]

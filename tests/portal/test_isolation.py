@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
-from entities.models import Erasure, MappingChange, Record
+from entities.models import Erasure, MappingChange, Record, Replay
 from onboarding.models import PartnerExport
 from tests.factories import (
     ActivityFactory,
@@ -55,6 +55,7 @@ def rows(sandbox: Environment) -> dict[str, object]:
         "activity/<int:number>": ActivityFactory(environment=sandbox).pk,
         "onboarding/<int:number>": 3,
         "quarantine/<int:number>": QuarantinedRecordFactory(environment=sandbox).pk,
+        "<uuid:replay_id>": Replay.objects.create(environment=sandbox, state="done").pk,
         "<uuid:request_id>": ApiRequestFactory(environment=sandbox).pk,
         "runs/<uuid:run_id>": (run := RunFactory(feed=feed)).pk,
         "feeds/<uuid:feed_id>": run.feed_id,

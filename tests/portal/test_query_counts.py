@@ -12,7 +12,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from entities.models import Entity, RecordChange
+from entities.models import Entity, RecordChange, Replay
 from entities.pipeline import ingest
 from integrations import connections
 from integrations.models import Connection, Feed, SyncEvent, WebhookEndpoint
@@ -71,7 +71,7 @@ COUNTS = {
     "customers/{customer}/": 12,
     "transactions/{transaction}/": 10,
     "activity/{activity}/": 9,
-    "quarantine/": 7,
+    "quarantine/": 8,
     "connections/runs/": 9,
     "connections/runs/{run}/": 7,
     "mappings/": 11,
@@ -79,10 +79,11 @@ COUNTS = {
     "affiliates/": 11,
     "samples/": 7,
     "samples/{sample}/": 9,
-    "quarantine/{quarantined}/": 7,
     "reconciliation/?month=2026-03": 10,
     "reconciliation/2026-03-15/": 11,
     "reconciliation/2026-03-15/transactions/?currency=EUR": 9,
+    "quarantine/{quarantined}/": 9,
+    "quarantine/replays/{replay}/": 6,
     "audit/": 6,
     "team/": 7,
     "notifications/": 7,
@@ -169,6 +170,7 @@ def measure(developer: Client, sandbox: Environment) -> Callable[[], dict[str, i
             "connection": feed.connection.pk,
             "feed": feed.pk,
             "quarantined": QuarantinedRecordFactory(environment=sandbox).pk,
+            "replay": Replay.objects.create(environment=sandbox, state="done").pk,
         }
         return {page: queries(developer, f"/p/aurora-casino/sandbox/{page.format(**numbers)}") for page in COUNTS}
 

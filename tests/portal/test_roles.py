@@ -91,6 +91,16 @@ PORTAL = {
     "activity-detail": READ,
     "quarantine-list": READ,
     "quarantine-detail": READ,
+    "quarantine-download": READ,
+    "quarantine-mapping": MANAGERS_READ,
+    "quarantine-edit": CHANGE,
+    "quarantine-replay-one": DO,
+    "quarantine-drop-one": CHANGE,
+    "quarantine-drop": CHANGE,
+    "quarantine-replay-new": DO,
+    "quarantine-replay": READ,
+    "quarantine-replay-run": DO,
+    "quarantine-replay-cancel": DO,
     # Credentials and requests
     "client-list": READ,
     "client-new": CHANGE,
@@ -191,7 +201,7 @@ PORTAL = {
 }
 
 # Where what the test has lacks something that the page asks for: not found by those who may, too.
-NOT_THERE = {"sample-switch", "settings-export-download", "docs-token"}
+NOT_THERE = {"quarantine-mapping", "sample-switch", "settings-export-download", "docs-token"}
 
 # Pages of the integrations team, by name: nobody else learns that they exist.
 TEAM_PAGES = {
@@ -279,6 +289,14 @@ API: dict[str, dict[str, str | None]] = {
     "api/v1/requests": dict(MANAGE),
     "api/v1/requests/<str:request_id>": dict(MANAGE),
     "api/v1/quarantine": dict(MANAGE),
+    "api/v1/quarantine/causes": dict(MANAGE),
+    "api/v1/quarantine/drop": {"POST": "manage"},
+    "api/v1/quarantine/replays": dict(MANAGE_LIST),
+    "api/v1/quarantine/replays/<uuid:replay_id>": dict(MANAGE),
+    "api/v1/quarantine/replays/<uuid:replay_id>/run": {"POST": "manage"},
+    "api/v1/quarantine/replays/<uuid:replay_id>/cancel": {"POST": "manage"},
+    "api/v1/quarantine/<int:number>": {"GET": "manage", "PUT": "manage"},
+    "api/v1/quarantine/<int:number>/drop": {"POST": "manage"},
     "api/v1/clients": dict(MANAGE_LIST),
     "api/v1/sync-runs": dict(MANAGE_LIST),
     "api/v1/sync-runs/<uuid:run_id>": dict(MANAGE),

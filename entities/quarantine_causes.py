@@ -1,0 +1,107 @@
+"""Why records are held: grouped by cause, with the money and the first deposits that are held up."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+from dataclasses import dataclass
+from decimal import Decimal
+
+import orjson
+from django.db import connection
+
+from track360.models import Environment
+
+# Groups are counted over the newest records only: a count over all of them would grow without end.
+GROUPED = 10_000
+CAUSES_SQL = """
+SELECT entity, code, field, count(*), max(received_at)
+  FROM (SELECT entity, code, field, received_at FROM entities_quarantinedrecord
+         WHERE environment_id = %(environment)s AND state = 'held' ORDER BY id DESC LIMIT %(grouped)s) newest
+ GROUP BY entity, code, field
+ ORDER BY count(*) DESC, entity, code, field
+ LIMIT %(limit)s
+"""
+# A payload is text that may hold anything; a cast to JSON fails at a NUL, one to a number at a word. So the fields are
+# cut out of the text, and what does not look like an amount, a currency or an id counts as none. A member stands after
+# a comma, its name between bare quotation marks, which nothing inside a text does. Patterns over whole payloads would
+# take seconds.
+HELD_UP_SQL = r"""
+WITH newest AS (
+    SELECT entity, code, field, (',' || substr(coalesce(edited, payload), 2)) COLLATE "C" AS body
+      FROM entities_quarantinedrecord
+     WHERE environment_id = %(environment)s AND state = 'held' ORDER BY id DESC LIMIT %(grouped)s
+),
+cut AS MATERIALIZED (
+    SELECT code, field,
+           translate(left(split_part(body, ',"amount_currency":', 2), 33), '}', ',') AS amount,
+           left(split_part(body, ',"currency":"', 2), 4) AS currency,
+           strpos(body, ',"transaction_type":"deposit"') > 0 AS is_deposit,
+           split_part(left(split_part(body, ',"customer_id":"', 2), 129), '"', 1) AS customer
+      FROM newest WHERE entity = 'transactions'
+),
+held AS MATERIALIZED (
+    SELECT code, field,
+           substring(amount FROM '^(-?[0-9]{1,15}(?:\.[0-9]{1,15})?),')::numeric AS amount,
+           substring(currency FROM '^([A-Z]{3})"') AS currency,
+           CASE WHEN is_deposit AND strpos(customer, '\') = 0 AND length(customer) BETWEEN 1 AND 128
+                THEN customer END AS depositor
+      FROM cut
+),
+first AS (
+    SELECT code, field, count(*) AS deposits
+      FROM (SELECT DISTINCT code, field, depositor FROM held WHERE depositor IS NOT NULL) d
+     WHERE NOT EXISTS (SELECT FROM entities_transaction t
+                        WHERE t.environment_id = %(environment)s AND t.customer_id = d.depositor
+                          AND t.transaction_type = 'deposit')
+     GROUP BY code, field
+),
+money AS (
+    SELECT code, field, json_object_agg(currency, total::text ORDER BY currency) AS sums
+      FROM (SELECT code, field, currency, sum(amount) AS total FROM held
+             WHERE amount IS NOT NULL AND currency IS NOT NULL GROUP BY code, field, currency) c
+     GROUP BY code, field
+)
+SELECT code, field, coalesce(sums, '{}')::text, coalesce(deposits, 0)
+  FROM money FULL JOIN first USING (code, field)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Records held for the same reason: entity, code and field of the first error.
+
+    `money`: currency -> the sum of the transactions that are held up; `first_deposits`: customers whose deposit is
+    held while none is stored.
+    """
+
+    entity: str
+    code: str
+    field: str
+    count: int
+    last_at: dt.datetime
+    money: dict[str, Decimal] = dataclasses.field(default_factory=dict)
+    first_deposits: int = 0
+
+
+def quarantine_causes(environment: Environment, *, limit: int | None = None) -> list[Cause]:
+    """Why records are held, the commonest cause first, counted over the newest 10,000."""
+    with connection.cursor() as cursor:
+        cursor.execute(CAUSES_SQL, {"environment": environment.pk, "grouped": GROUPED, "limit": limit})
+        return [Cause(*row) for row in cursor.fetchall()]
+
+
+def causes_with_money(environment: Environment) -> list[Cause]:
+    """The same, with what is held up by each."""
+    causes = quarantine_causes(environment)
+    if not any(cause.entity == "transactions" for cause in causes):
+        return causes
+    with connection.cursor() as cursor:
+        cursor.execute(HELD_UP_SQL, {"environment": environment.pk, "grouped": GROUPED})
+        held_up = {(code, name): (orjson.loads(sums), deposits) for code, name, sums, deposits in cursor.fetchall()}
+    found = []
+    for cause in causes:
+        sums, deposits = held_up.get((cause.code, cause.field), ({}, 0)) if cause.entity == "transactions" else ({}, 0)
+        money = {currency: Decimal(total) for currency, total in sums.items()}
+        found.append(Cause(cause.entity, cause.code, cause.field, cause.count, cause.last_at, money, deposits))
+    return found

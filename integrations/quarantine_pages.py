@@ -1,0 +1,22 @@
+"""From a refused record that was fetched to the feed that names its fields."""
+
+from __future__ import annotations
+
+from django.http import Http404, HttpResponse, HttpResponseRedirect
+
+from entities.addresses import url_if_there
+from entities.quarantine_selectors import quarantined_by_number
+from integrations.models import SyncRun
+from track360.access import MANAGERS, portal_view
+from track360.htmx import PortalRequest
+
+
+@portal_view(roles=MANAGERS)
+def quarantine_mapping(request: PortalRequest, number: int) -> HttpResponse:
+    record = quarantined_by_number(request.environment, number)
+    runs = SyncRun.objects.select_related("feed").filter(environment=request.environment)
+    run = runs.filter(pk=record.run_id).first() if record is not None and record.run_id else None
+    address = url_if_there(request, "connection-feed-edit", run.feed.connection_id, run.feed_id) if run else ""
+    if not address:
+        raise Http404("No feed fetched this record, or it is gone.")
+    return HttpResponseRedirect(address)
