@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
-from entities.pipeline.ingest import ingest
+from entities.pipeline.ingest import Prepared, ingest, prepare, store
 from entities.pipeline.parse import InvalidJson, parse_json
 from entities.pipeline.policy import Door, Policy
 from entities.pipeline.report import OUTCOMES, RecordError, Report
 
-__all__ = ["OUTCOMES", "Door", "InvalidJson", "Policy", "RecordError", "Report", "ingest", "parse_json"]
+__all__ = [
+    "OUTCOMES",
+    "Door",
+    "InvalidJson",
+    "Policy",
+    "Prepared",
+    "RecordError",
+    "Report",
+    "ingest",
+    "parse_json",
+    "prepare",
+    "store",
+]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import datetime as dt
 import uuid
 from collections.abc import Callable
+from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict, Unpack
 
 from entities.fx import to_usd
 from entities.models import Batch, Entity, Source
@@ -37,27 +38,43 @@ NEVER_LATE = frozenset({Batch.Door.BACKFILL, Batch.Door.REPLAY})
 USD_LIMIT = Decimal(10) ** 16
 
 
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A batch of which all is known but what the upsert makes of it. `is_refused`: nothing of it will be stored."""
+
+    work: Work
+    batch: Batch
+    is_misshapen: bool
+    is_refused: bool
+
+
+class How(TypedDict, total=False):
+    """What `ingest` and `prepare` take beside the body; see there."""
+
+    shape: Shape
+    door: str
+    lenient: bool
+    known_customers: frozenset[str]
+    request_id: uuid.UUID | None
+    replace_day: dt.date | None
+    replace_customer_id: str | None
+    policy: Policy
+
+
 def ingest(
     environment: Environment,
     entity: str,
     body: Any,
     *,
-    shape: Shape = "either",
-    door: str = Batch.Door.PUSH,
-    lenient: bool = False,
     dry_run: bool = False,
-    known_customers: frozenset[str] = frozenset(),
-    request_id: uuid.UUID | None = None,
-    replace_day: dt.date | None = None,
-    replace_customer_id: str | None = None,
-    policy: Policy = PUSHED,
     also: Callable[[Report], None] | None = None,
+    **how: Unpack[How],
 ) -> Report:
     """Store a parsed body (`parse.parse_json`): one object, or an array of 1 to 1000 objects, as `shape` allows.
 
-    Strict (default): with any error nothing is stored (`report.stored` is False, `report.errors` says why). Lenient:
-    the good records are stored, the bad ones go to quarantine; those of a replay are there already and stay as they
-    are. A dry run checks the same and writes nothing.
+    Strict (default): with any error nothing is stored (`report.stored` is False, `report.errors` says why). With
+    `lenient` the good records are stored, the bad ones go to quarantine; those of a replay are there already and stay
+    as they are. A dry run checks the same and writes nothing.
     `known_customers` count as stored; by the sample door any other unknown customer is a warning, not an error.
     With `replace_day` (activity only; 0 to 1000 objects) the day, or that customer's day, becomes exactly the body;
     that is always strict, since a refused record would otherwise be taken back.
@@ -65,6 +82,29 @@ def ingest(
     once for each try; what it raises undoes all of it.
     Raises `Problem("unavailable")` where the database stays contended after retries.
     """
+    prepared = prepare(environment, entity, body, **how)
+    if dry_run:
+        if not prepared.is_misshapen:
+            drop_erased(prepared.work)
+        return prepared.work.report
+    return store(prepared, also=also)
+
+
+def prepare(
+    environment: Environment,
+    entity: str,
+    body: Any,
+    *,
+    shape: Shape = "either",
+    door: str = Batch.Door.PUSH,
+    lenient: bool = False,
+    known_customers: frozenset[str] = frozenset(),
+    request_id: uuid.UUID | None = None,
+    replace_day: dt.date | None = None,
+    replace_customer_id: str | None = None,
+    policy: Policy = PUSHED,
+) -> Prepared:
+    """The first half of `ingest`: everything that reads only. Its moment is that of receipt."""
     started_at = dt.datetime.now(dt.UTC)
     single = isinstance(body, dict) and shape != "array"
     work = Work(
@@ -91,20 +131,23 @@ def ingest(
         started_at=started_at,
     )
     report.errors = _shape_errors(body, shape, may_be_empty=replace_day is not None)
-    misshapen = bool(report.errors)
-    if misshapen:
+    is_misshapen = bool(report.errors)
+    if is_misshapen:
         report.received = len(body) if isinstance(body, list) else 1
     else:
         report.received = len(work.records)
         check(work)
-    if dry_run:
-        if not misshapen:
-            drop_erased(work)
-        return report
-    if misshapen or (report.errors and (not lenient or work.day)):
-        _save_refusal(batch, report)
-        return report
-    return in_transaction(environment, lambda: _store(work, batch, also), alone=work.day is not None)
+    is_refused = is_misshapen or bool(report.errors and (not lenient or work.day))
+    return Prepared(work, batch, is_misshapen, is_refused)
+
+
+def store(prepared: Prepared, *, also: Callable[[Report], None] | None = None) -> Report:
+    """The second half of `ingest`, once for each batch."""
+    work, batch = prepared.work, prepared.batch
+    if prepared.is_refused:
+        _save_refusal(batch, work.report)
+        return work.report
+    return in_transaction(work.environment, lambda: _store(work, batch, also), alone=work.day is not None)
 
 
 def _shape_errors(body: Any, shape: Shape, *, may_be_empty: bool) -> list[RecordError]:

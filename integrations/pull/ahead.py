@@ -1,23 +1,27 @@
-"""Reading a page ahead: while one is stored, which waits for our database, the next one is fetched."""
+"""Working ahead: while a page is stored, which waits for our database, the next one is fetched and checked."""
 
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
-from integrations.pull.source import Page
+from django.db import connections
+
+T = TypeVar("T")
 
 
-def read_ahead(pages: Iterator[Page]) -> Generator[Page]:
-    """The same pages, each begun when the one before it is given out. Raises what they raise.
+def work_ahead(items: Iterator[T]) -> Generator[T]:
+    """The same items, each begun when the one before it is given out. Raises what they raise.
 
-    The source is used by one thread, another than the caller's; closing this waits for the page that is under way.
+    They are made by one thread, another than the caller's, with a database connection of its own; closing this waits
+    for the one that is under way.
     """
-    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="fetch") as reader:
-        coming = reader.submit(next, pages, None)
-        while (page := coming.result()) is not None:
-            if page.position is None:
-                yield page
-                return
-            coming = reader.submit(next, pages, None)
-            yield page
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="ahead") as worker:
+        try:
+            coming = worker.submit(next, items, None)
+            while (item := coming.result()) is not None:
+                coming = worker.submit(next, items, None)
+                yield item
+        finally:
+            worker.submit(connections.close_all)

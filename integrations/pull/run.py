@@ -10,6 +10,7 @@ import datetime as dt
 import logging
 import random
 import time
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -20,9 +21,9 @@ from django.db.models import F
 from django.utils import timezone
 
 from entities.models import Batch
-from entities.pipeline import Door, Policy, Report, ingest
+from entities.pipeline import Door, Policy, Prepared, Report, prepare, store
 from integrations.models import Feed, SyncEvent, SyncRun
-from integrations.pull.ahead import read_ahead
+from integrations.pull.ahead import work_ahead
 from integrations.pull.cursors import furthest, spelled, start_of
 from integrations.pull.lease import LeaseLost, claim, give_up, write
 from integrations.pull.opening import open_source
@@ -122,14 +123,30 @@ class Pull:
         if run.expected is None and not run.pages:
             run.expected = source.expected(window)
             write(run, expected=run.expected)
-        policy = self._policy()
-        with closing(read_ahead(source.pages(window, run.position))) as pages:
-            for page in pages:
-                self._store(page, replace(policy, fields=source.fields))
+        with closing(work_ahead(self._checked(source, window))) as pages:
+            for page, prepared in pages:
+                self._store(page, prepared)
                 if page.position is not None and time.monotonic() > self.ends_at:
                     self._rest()
                     return
         self._finish()
+
+    def _checked(self, source: Source, window: Window) -> Iterator[tuple[Page, Prepared | None]]:
+        """Each page, and what there is to be stored of it."""
+        policy = self._policy()
+        for page in source.pages(window, self.run.position):
+            yield page, self._prepared(page, replace(policy, fields=source.fields)) if page.records else None
+
+    def _prepared(self, page: Page, policy: Policy) -> Prepared:
+        return prepare(
+            self.run.environment,
+            self.run.entity,
+            page.records,
+            shape="array",
+            door=Batch.Door.BACKFILL if self.is_backfill else Batch.Door.PULL,
+            lenient=True,
+            policy=policy,
+        )
 
     def _policy(self) -> Policy:
         feed, run = self.feed, self.run
@@ -177,22 +194,13 @@ class Pull:
 
     # -- A page ---------------------------------------------------------------
 
-    def _store(self, page: Page, policy: Policy) -> None:
+    def _store(self, page: Page, prepared: Prepared | None) -> None:
         """The page, the position behind it and the check of the lease: all or nothing."""
-        if not page.records:
+        if prepared is None:
             with transaction.atomic():
                 self._keep(page, None)
         else:
-            ingest(
-                self.run.environment,
-                self.run.entity,
-                page.records,
-                shape="array",
-                door=Batch.Door.BACKFILL if self.is_backfill else Batch.Door.PULL,
-                lenient=True,
-                policy=policy,
-                also=lambda report: self._keep(page, report),
-            )
+            store(prepared, also=lambda report: self._keep(page, report))
         del self.calls[: self.logged]
         self.run.position, self.run.attempts = page.position, 0
         self.run.pages += 1

@@ -23,6 +23,9 @@ from track360 import exact_json
 from track360.audit import Actor
 from track360.models import Environment
 
+# The next page is checked by another thread, which sees only what is committed.
+pytestmark = pytest.mark.django_db(transaction=True)
+
 SYSTEM = Actor()
 HOUR = dt.timedelta(hours=1)
 

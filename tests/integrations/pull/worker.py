@@ -40,18 +40,18 @@ def commit_the_cursor_first() -> None:
     """What must lose records: the position is committed, and then the page."""
     from django.db import transaction
 
-    from entities.models import Batch
-    from entities.pipeline import ingest
+    from entities.pipeline import store
     from integrations.pull.run import Pull
 
-    def store(self, page, policy) -> None:
+    def store_after(self, page, prepared) -> None:
         with transaction.atomic():
             self._keep(page, None)
-        ingest(self.run.environment, self.run.entity, page.records, door=Batch.Door.PULL, lenient=True, policy=policy)
-        self.calls.clear()
+        if prepared is not None:
+            store(prepared)
+        del self.calls[: self.logged]
         self.run.position, self.run.pages = page.position, self.run.pages + 1
 
-    Pull._store = store  # type: ignore[method-assign]
+    Pull._store = store_after  # type: ignore[method-assign]
 
 
 if __name__ == "__main__":
