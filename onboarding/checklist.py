@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from django.db import connection, transaction
+from django.db.models.expressions import RawSQL
 from django.utils import timezone
 
 from entities.batch_selectors import Traffic, environments_with_last_batch, traffic_by_environment
@@ -37,10 +38,10 @@ SECRET_EXPIRES_WITHIN = dt.timedelta(days=7)
 CHANGED_SQL = """
 SELECT partner.id
   FROM track360_partner partner LEFT JOIN onboarding_onboarding walk ON walk.partner_id = partner.id
- WHERE (%(partner)s IS NULL OR partner.id = %(partner)s)
+ WHERE (%s IS NULL OR partner.id = %s)
    AND (walk.computed_at IS NULL OR partner.status <> 'closed' AND (
-       walk.compute_by <= %(now)s OR walk.computed_at < %(sweep)s
-    OR walk.computed_at < %(rested_before)s AND walk.computed_at - %(late)s <= greatest(
+       walk.compute_by <= %s OR walk.computed_at < %s
+    OR walk.computed_at < %s AND walk.computed_at - %s <= greatest(
        (SELECT max(at) FROM track360_auditevent WHERE partner_id = partner.id),
        (SELECT max(newest.at) FROM track360_environment environment, LATERAL (
                SELECT max(started_at) FROM entities_batch WHERE environment_id = environment.id
@@ -51,8 +52,8 @@ SELECT partner.id
                  FROM integrations_client client JOIN integrations_clientsecret secret ON secret.client_id = client.id
                 WHERE client.environment_id = environment.id) AS newest (at)
          WHERE environment.partner_id = partner.id))))
- ORDER BY walk.computed_at NULLS FIRST, partner.id
 """
+IN_ORDER = " ORDER BY walk.computed_at NULLS FIRST, partner.id"
 
 
 # -- Reading ------------------------------------------------------------------
@@ -65,11 +66,13 @@ def steps_for(partner: Partner) -> list[StepState]:
     """
     now = timezone.now()
     steps = StepState.objects.filter(partner=partner).select_related("partner__onboarding").order_by("number")
-    found = list(steps)
+    # Asked once, beside the steps: it names the partner and none of their columns.
+    changed = RawSQL(f"EXISTS ({CHANGED_SQL})", _parameters(now=now, rested_before=now, partner=partner))
+    found: list[Any] = list(steps.annotate(changed=changed))
     # A closed partner's steps no longer change, but may never have been judged.
-    if not found or changed_partners(now=now, rested_before=now, partner=partner):
+    if not found or found[0].changed:
         compute(partner, now=now)
-        found = list(steps.all())
+        found = list(steps)
     return found
 
 
@@ -91,18 +94,17 @@ def waiting_for(steps: Iterable[StepState]) -> str:
     return following.waiting_for if following else Side.NOBODY.value
 
 
-def changed_partners(*, now: dt.datetime, rested_before: dt.datetime, partner: Partner | None = None) -> list[int]:
-    """Ids of the partners (or the one) whose steps may stand differently by now, the longest unjudged first."""
-    parameters: dict[str, Any] = {
-        "partner": partner.pk if partner else None,
-        "now": now,
-        "sweep": now - SWEEP_EVERY,
-        "rested_before": rested_before,
-        "late": LATE_COMMIT,
-    }
+def changed_partners(*, now: dt.datetime, rested_before: dt.datetime) -> list[int]:
+    """Ids of the partners whose steps may stand differently by now, the longest unjudged first."""
     with connection.cursor() as cursor:
-        cursor.execute(CHANGED_SQL, parameters)
+        cursor.execute(CHANGED_SQL + IN_ORDER, _parameters(now=now, rested_before=rested_before))
         return [row[0] for row in cursor.fetchall()]
+
+
+def _parameters(*, now: dt.datetime, rested_before: dt.datetime, partner: Partner | None = None) -> tuple[Any, ...]:
+    """Of `CHANGED_SQL`, in its order: for all partners, or for the one."""
+    number = partner.pk if partner else None
+    return (number, number, now, now - SWEEP_EVERY, rested_before, LATE_COMMIT)
 
 
 # -- Judging ------------------------------------------------------------------

@@ -537,7 +537,7 @@ def test_computed_by_many_at_once_a_change_is_written_and_told_once() -> None:
 
 
 def changed(partner: Partner, now: dt.datetime) -> bool:
-    return bool(checklist.changed_partners(now=now, rested_before=now, partner=partner))
+    return partner.pk in checklist.changed_partners(now=now, rested_before=now)
 
 
 def computed(partner: Partner, at: dt.datetime) -> None:
