@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Any
 
 from django import forms
@@ -14,6 +15,7 @@ from entities.mending import EDITABLE
 from entities.models import Entity, QuarantinedRecord
 from entities.pipeline import InvalidJson, parse_json
 from entities.portal_lists import ID_COLUMNS
+from entities.replays import COLUMNS
 from entities.retries import MENDED
 from track360.fields import DayField, MomentField
 
@@ -105,6 +107,8 @@ class QuarantineFilterForm(forms.Form):
         widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
     )
     state = forms.ChoiceField(required=False, choices=[*QuarantinedRecord.State.choices, (ANY, "Any")])
+    # The page of a run leads here with it.
+    run = forms.UUIDField(required=False, widget=forms.HiddenInput)
 
     def clean_state(self) -> str:
         return self.cleaned_data["state"] or QuarantinedRecord.State.HELD
@@ -118,9 +122,13 @@ class QuarantineFilterForm(forms.Form):
         state = self.cleaned_data["state"]
         return self.cause() | ({} if state == ANY else {"state": state})
 
+    def run_id(self) -> uuid.UUID | None:
+        """The run that the page is about; None where it is about all of them."""
+        return self.cleaned_data["run"] if self.is_valid() else None
+
     def cause(self) -> dict[str, str]:
         """What a replay takes: the filters that are set, but for the state."""
-        return {name: value for name in ("entity", "code", "field") if (value := self.cleaned_data[name])}
+        return {name: str(value) for name in COLUMNS if (value := self.cleaned_data[name])}
 
     @property
     def is_of_held(self) -> bool:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import uuid
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 
 import orjson
 from django.db import connection
@@ -17,7 +19,7 @@ GROUPED = 10_000
 CAUSES_SQL = """
 SELECT entity, code, field, count(*), max(received_at)
   FROM (SELECT entity, code, field, received_at FROM entities_quarantinedrecord
-         WHERE environment_id = %(environment)s AND state = 'held' ORDER BY id DESC LIMIT %(grouped)s) newest
+         WHERE environment_id = %(environment)s AND state = 'held' {of_run} ORDER BY id DESC LIMIT %(grouped)s) newest
  GROUP BY entity, code, field
  ORDER BY count(*) DESC, entity, code, field
  LIMIT %(limit)s
@@ -30,7 +32,7 @@ HELD_UP_SQL = r"""
 WITH newest AS (
     SELECT entity, code, field, (',' || substr(coalesce(edited, payload), 2)) COLLATE "C" AS body
       FROM entities_quarantinedrecord
-     WHERE environment_id = %(environment)s AND state = 'held' ORDER BY id DESC LIMIT %(grouped)s
+     WHERE environment_id = %(environment)s AND state = 'held' {of_run} ORDER BY id DESC LIMIT %(grouped)s
 ),
 cut AS MATERIALIZED (
     SELECT code, field,
@@ -84,21 +86,27 @@ class Cause:
     first_deposits: int = 0
 
 
-def quarantine_causes(environment: Environment, *, limit: int | None = None) -> list[Cause]:
-    """Why records are held, the commonest cause first, counted over the newest 10,000."""
+def quarantine_causes(
+    environment: Environment, *, limit: int | None = None, run_id: uuid.UUID | None = None
+) -> list[Cause]:
+    """Why records are held, or those that a run fetched, the commonest cause first, counted over the newest 10,000."""
+    return [Cause(*row) for row in _read(CAUSES_SQL, environment, run_id, limit=limit)]
+
+
+def _read(sql: str, environment: Environment, run_id: uuid.UUID | None, **values: Any) -> list[Any]:
+    statement = sql.replace("{of_run}", "AND run_id = %(run)s" if run_id else "")
     with connection.cursor() as cursor:
-        cursor.execute(CAUSES_SQL, {"environment": environment.pk, "grouped": GROUPED, "limit": limit})
-        return [Cause(*row) for row in cursor.fetchall()]
+        cursor.execute(statement, {"environment": environment.pk, "grouped": GROUPED, "run": run_id, **values})
+        return cursor.fetchall()
 
 
-def causes_with_money(environment: Environment) -> list[Cause]:
+def causes_with_money(environment: Environment, *, run_id: uuid.UUID | None = None) -> list[Cause]:
     """The same, with what is held up by each."""
-    causes = quarantine_causes(environment)
+    causes = quarantine_causes(environment, run_id=run_id)
     if not any(cause.entity == "transactions" for cause in causes):
         return causes
-    with connection.cursor() as cursor:
-        cursor.execute(HELD_UP_SQL, {"environment": environment.pk, "grouped": GROUPED})
-        held_up = {(code, name): (orjson.loads(sums), deposits) for code, name, sums, deposits in cursor.fetchall()}
+    rows = _read(HELD_UP_SQL, environment, run_id)
+    held_up = {(code, name): (orjson.loads(sums), deposits) for code, name, sums, deposits in rows}
     found = []
     for cause in causes:
         sums, deposits = held_up.get((cause.code, cause.field), ({}, 0)) if cause.entity == "transactions" else ({}, 0)

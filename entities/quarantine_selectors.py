@@ -8,13 +8,14 @@ from django.db.models import QuerySet
 
 from entities.models import QuarantinedRecord, QuarantineEvent
 from entities.paging import PER_PAGE, Fetch, Position
+from entities.replays import COLUMNS
 from entities.retries import outdated_among
 from track360.models import Environment
 
 
 def quarantined_for(environment: Environment, **filters: Any) -> QuerySet[QuarantinedRecord]:
-    """The refused records of an environment by entity, code, field, state; an empty filter does not filter."""
-    wanted = {name: value for name, value in filters.items() if value}
+    """The refused records of an environment by entity, code, field, run, state; an empty filter does not filter."""
+    wanted = {COLUMNS.get(name, name): value for name, value in filters.items() if value}
     return QuarantinedRecord.objects.filter(environment=environment, **wanted)
 
 

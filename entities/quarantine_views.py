@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from urllib.parse import urlencode
 
 from django.http import Http404, HttpResponse, StreamingHttpResponse
@@ -46,13 +47,14 @@ def quarantine_list(request: PortalRequest) -> HttpResponse:
             after=request.GET.get("after", ""),
         )
         query = urlencode(form.filters())
-    causes = causes_with_money(request.environment)
+    run_id = form.run_id()
+    causes = causes_with_money(request.environment, run_id=run_id)
     personal = sees_personal_data(request)
     context = {
         "form": form,
         "clear": request.path if form.is_filtered else "",
-        "state": _list_state(causes),
-        "causes": [(cause, meaning_of(cause.code), urlencode(_filters(cause))) for cause in causes],
+        "state": _list_state(causes, of_run=run_id is not None),
+        "causes": [(cause, meaning_of(cause.code), urlencode(_filters(cause, run_id))) for cause in causes],
         "with_money": any(cause.money or cause.first_deposits for cause in causes),
         "replays": newest_replays(request.environment, SHOWN_REPLAYS),
         "records": [Shown(record, personal).row() for record in page.rows],
@@ -60,23 +62,25 @@ def quarantine_list(request: PortalRequest) -> HttpResponse:
         "may_change": request.role in MANAGERS and not request.viewing_as,
         "is_of_held": form.is_of_held,
         "cause": form.cause() if form.is_valid() else {},
+        "run_url": url_if_there(request, "sync-run-detail", run_id) if run_id else "",
         "shown": f"{len(page.rows)} refused {records(len(page.rows))}, the newest first",
         **page_addresses(request, page),
     }
-    if not causes:
+    if not causes and run_id is None:
         context["command"] = lenient_command()
     return render_page(request, "entities/quarantine_list.html", context, fragment="records")
 
 
-def _filters(cause: Cause) -> dict[str, str]:
-    return {"entity": cause.entity, "code": cause.code, "field": cause.field}
+def _filters(cause: Cause, run_id: uuid.UUID | None) -> dict[str, str]:
+    of_run = {"run": str(run_id)} if run_id else {}
+    return {"entity": cause.entity, "code": cause.code, "field": cause.field} | of_run
 
 
-def _list_state(causes: list[Cause]) -> str:
+def _list_state(causes: list[Cause], *, of_run: bool) -> str:
     if not causes:
-        return "Empty: no record waits here."
+        return "Of what this run fetched no record waits here." if of_run else "Empty: no record waits here."
     count = sum(cause.count for cause in causes)
-    so_many = f"{count:,}{'+' if count == GROUPED else ''} refused {records(count)}"
+    so_many = f"{count:,}{'+' if count == GROUPED else ''} refused {records(count)}{' of one run' if of_run else ''}"
     most = causes[0]
     if most.code == MENDED:
         return f"{so_many}. Next: replay the {most.count:,} that {'is' if most.count == 1 else 'are'} mended."

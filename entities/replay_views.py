@@ -137,7 +137,8 @@ def quarantine_drop(request: PortalRequest) -> HttpResponse:
 def _in_words(cause: Filters) -> str:
     words = f"all {cause['entity']} that are held" if "entity" in cause else "all that is held"
     words += f" for {cause['code']}" if "code" in cause else ""
-    return words + (f" in {cause['field']}" if "field" in cause else "")
+    words += f" in {cause['field']}" if "field" in cause else ""
+    return words + (" and came by one run" if "run" in cause else "")
 
 
 def _drop(request: PortalRequest, filters: Filters, back: str, *, what: str) -> HttpResponse:

@@ -39,15 +39,18 @@ FAILED = (
 )
 
 Filters = dict[str, Any]
+# What a person or a program chooses by, and how it is stored.
+COLUMNS = {"entity": "entity", "code": "code", "field": "field", "run": "run_id"}
 
 
 def chosen(environment: Environment, filters: Filters) -> QuerySet[QuarantinedRecord]:
-    """The held records that `filters` choose: {"ids": […]}, or any of entity, code and field; empty: all of them.
+    """The held records that `filters` choose: {"ids": […]}, or any of entity, code, field and run (the id of the run
+    that fetched them); empty: all of them.
 
     Raises ValidationError `filters`.
     """
-    if filters.keys() - {"ids", "entity", "code", "field"} or ("ids" in filters and len(filters) > 1):
-        raise ValidationError("Choose by ids, or by any of entity, code and field.", code="filters")
+    if filters.keys() - {"ids", *COLUMNS} or ("ids" in filters and len(filters) > 1):
+        raise ValidationError("Choose by ids, or by any of entity, code, field and run.", code="filters")
     if filters.get("entity", Entity.CUSTOMERS) not in Entity.values:
         raise ValidationError("There is no such entity.", code="filters")
     if len(filters.get("ids", ())) > MOST_IDS:
@@ -57,7 +60,7 @@ def chosen(environment: Environment, filters: Filters) -> QuerySet[QuarantinedRe
     held = QuarantinedRecord.objects.filter(environment=environment, state=HELD)
     if "ids" in filters:
         return held.filter(pk__in=filters["ids"])
-    return held.filter(**filters)
+    return held.filter(**{COLUMNS[name]: value for name, value in filters.items()})
 
 
 def replay_for(environment: Environment, replay_id: uuid.UUID) -> Replay | None:

@@ -53,9 +53,10 @@ def request_for(environment: Environment, request_id: uuid.UUID) -> ApiRequest |
 def quarantined_for(environment: Environment, *, filters: Filters | None = None) -> QuerySet[QuarantinedRecord]:
     """The refused records that were kept, the oldest first.
 
-    Filters: `entity`, `code`, `field`, `state`, `waits_for`, `from`, `to` (received), `edited` (True: only those).
+    Filters: `entity`, `code`, `field`, `run`, `state`, `waits_for`, `from`, `to` (received), `edited` (True: only
+    those).
     """
-    names = {"from": "received_at__gte", "to": "received_at__lt"}
+    names = {"from": "received_at__gte", "to": "received_at__lt", "run": "run_id"}
     wanted = {names.get(name, name): value for name, value in (filters or {}).items() if name != "edited"}
     rows = QuarantinedRecord.objects.filter(environment=environment, **wanted).order_by("id")
     return rows.filter(edited__isnull=False) if (filters or {}).get("edited") else rows

@@ -52,6 +52,9 @@ class QuarantinedRecord(models.Model):
             models.Index(fields=["environment", "id"], name="quarantine_by_id"),
             models.Index(fields=["environment", "entity", "code", "id"], name="quarantine_by_cause"),
             models.Index(fields=["environment", "id"], condition=models.Q(state="held"), name="quarantine_held"),
+            models.Index(
+                fields=["environment", "run_id", "id"], condition=models.Q(state="held"), name="quarantine_by_run"
+            ),
             # The same record again, from the overlap of the next fetch.
             models.Index(
                 fields=["environment", "entity", "key"], condition=models.Q(state="held"), name="quarantine_by_key"
@@ -111,7 +114,7 @@ class Replay(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     environment = models.ForeignKey(Environment, on_delete=models.CASCADE, related_name="+", db_index=False)
-    filters = models.JSONField(default=dict, help_text="{entity, code, field} or {ids: [..]}; empty: all that is held.")
+    filters = models.JSONField(default=dict, help_text="{entity, code, field, run} or {ids: [..]}; empty: all.")
     last_id = models.BigIntegerField(default=0, help_text="The newest record when it was asked for.")
     position = models.BigIntegerField(default=0)
     state = models.CharField(max_length=12, choices=State, default=State.ESTIMATING)

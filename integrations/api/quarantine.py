@@ -33,17 +33,19 @@ ANY = "any"
 HELD = QuarantinedRecord.State.HELD.value
 ENTITY: Json = {"type": "string", "enum": list(Entity.values)}
 UUID: Json = {"type": "string", "format": "uuid"}
+RUN = text("Id of the run that fetched them.", pattern="[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 REASON: Json = {"type": "string", "minLength": 1, "maxLength": REASON_LENGTH}
 CHOICE: Json = {
     "entity": ENTITY,
     "code": {"type": "string", "pattern": "^[a-z_]{1,32}$"},
     "field": {"type": "string", "maxLength": 500, "description": "Of the first error; empty: it has none."},
+    "run": UUID | {"description": "The run that fetched them."},
     "ids": {
         "type": "array",
         "items": {"type": "integer", "minimum": 1, "maximum": 2**63 - 1},
         "minItems": 1,
         "maxItems": replays.MOST_IDS,
-        "description": "Instead of entity, code and field.",
+        "description": "Instead of entity, code, field and run.",
     },
 }
 EVENT = record(
@@ -109,6 +111,7 @@ class QuarantineList(ManageView):
             "code": text("Code of the record's first error; `mended` where an edit left none.", pattern="[a-z_]{1,32}"),
             "field": text("Field of the record's first error."),
             "state": one_of("What became of it; `held` unless said.", (*QuarantinedRecord.State.values, ANY)),
+            "run": RUN,
             "waits_for": text("Held until this customer is stored."),
             "edited": flag("1: only those that somebody edited."),
             "from": moment("Received at or after this moment."),
@@ -132,6 +135,7 @@ class QuarantineList(ManageView):
 
 
 class QuarantineCauses(ManageView):
+    parameters = {"GET": {"run": RUN}}
     operations: ClassVar = {
         "GET": Operation(
             "Why records are held, the commonest cause first",
@@ -140,7 +144,9 @@ class QuarantineCauses(ManageView):
     }
 
     def get(self, request: Request) -> HttpResponse:
-        return json_answer({"data": [_cause(cause) for cause in causes_with_money(self.environment(request))]})
+        run = self.query.get("run")
+        causes = causes_with_money(self.environment(request), run_id=uuid.UUID(run) if run else None)
+        return json_answer({"data": [_cause(cause) for cause in causes]})
 
 
 class QuarantineDrop(ManageView):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Any
 
 import pytest
 
 from tests.contract.conftest import API, Caller, problem_codes
+from tests.entities.refused import refuse as hold
+from tests.factories import RunFactory
 from tests.payloads import customers, sample, transactions
 from track360.models import AuditEvent
 
@@ -36,6 +39,22 @@ def test_the_list_shows_what_is_held_unless_asked_for_more(caller: Caller) -> No
     assert states("?edited=1") == []
     assert states("?waits_for=cst_1") == []
     assert problem_codes(caller.get(f"{QUARANTINE}?state=gone")) == ["invalid_parameter"]
+
+
+def test_what_a_run_left_is_read_replayed_and_dropped_alone(caller: Caller) -> None:
+    (pushed,) = refuse(caller, "customers", sample("customers", **FAR))
+    run = str(RunFactory(feed__connection__environment=caller.environment).pk)
+    (held,) = hold(caller.environment, "customers", sample("customers", customer_id="2", **FAR), run_id=uuid.UUID(run))
+
+    assert [row["id"] for row in caller.get(f"{QUARANTINE}?run={run}").json()["data"]] == [held.pk]
+    assert [cause["count"] for cause in caller.get(f"{QUARANTINE}/causes").json()["data"]] == [2]
+    assert [cause["count"] for cause in caller.get(f"{QUARANTINE}/causes?run={run}").json()["data"]] == [1]
+    assert caller.post(f"{QUARANTINE}/replays", {"run": run}).json()["data"]["total"] == 1
+    assert caller.post(f"{QUARANTINE}/drop", {"run": run, "reason": "a test"}).json()["data"] == {"dropped": 1}
+    assert [row["id"] for row in caller.get(QUARANTINE).json()["data"]] == [pushed["id"]]
+    for address in (f"{QUARANTINE}?run=7", f"{QUARANTINE}/causes?run=%00"):
+        assert problem_codes(caller.get(address)) == ["invalid_parameter"]
+    assert caller.post(f"{QUARANTINE}/replays", {"run": "7"}).status_code == 422
 
 
 def test_a_record_is_mended_and_replayed_by_a_program(caller: Caller) -> None:

@@ -17,6 +17,7 @@ from entities.models import Replay
 from entities.pipeline import ingest
 from entities.replays import SMALL, request_replay, work
 from tests.entities.refused import ACTOR, estimated, refuse, replayed
+from tests.factories import RunFactory
 from tests.payloads import customers, sample, transactions
 from tests.portal.test_data_pages_in_a_browser import browser, context_of, cookie
 from tests.track360.test_look import SCREENS, faults
@@ -45,10 +46,13 @@ def pages(sandbox: Environment) -> list[str]:
     running = request_replay(sandbox, filters={}, actor=ACTOR)
     Replay.objects.filter(pk=running.pk).update(state="running", total=1204, done=371, would_pass=1190, would_fail=14)
     estimate = estimated(sandbox, entity="transactions")
+    run = RunFactory(feed__connection__environment=sandbox)
+    refuse(sandbox, "customers", *customers(2, start=20, country_code="ZZ"), run_id=run.pk)
     return [
         "",
         "?state=any",
         "?entity=activity",
+        f"?run={run.pk}",
         f"{waiting.pk}/",
         f"{faulty.pk}/",
         f"{mended.pk}/",

@@ -16,7 +16,7 @@ from entities.models import Batch, Customer, Entity, QuarantinedRecord, Replay
 from entities.pipeline import ingest
 from entities.replays import SMALL
 from tests.entities.refused import estimated, refuse
-from tests.factories import QuarantinedRecordFactory
+from tests.factories import FeedFactory, QuarantinedRecordFactory, RunFactory
 from tests.payloads import customers, sample
 from track360 import exact_json
 from track360.models import Environment
@@ -63,8 +63,50 @@ def test_the_list_is_filtered_by_entity_and_cause(developer: Client, sandbox: En
     assert re.findall(r"/quarantine/(\d+)/", html) == [str(wanted.pk)]
 
 
+def test_the_page_of_a_run_leads_to_what_that_run_left(developer: Client, sandbox: Environment):
+    run, other = RunFactory.create_batch(2, feed=FeedFactory(connection__environment=sandbox), state="done", rejected=2)
+    here = [QuarantinedRecordFactory(environment=sandbox, run_id=run.pk, code=code) for code in ("country", "required")]
+    for run_id in (other.pk, None):
+        QuarantinedRecordFactory(environment=sandbox, run_id=run_id, code="type")
+    link = re.search(r'href="([^"]*/quarantine/\?run=[^"]*)"', page(developer, "sync-run-detail", run.pk)).group(1)
+    html = developer.get(link).content.decode()
+    assert "2 refused records of one run. " in html
+    assert f'href="/p/aurora-casino/sandbox/connections/runs/{run.pk}/"' in html
+    assert set(re.findall(r"/quarantine/(\d+)/", html)) == {str(record.pk) for record in here}
+    assert f"code=country&amp;field=country_code&amp;run={run.pk}#records" in html
+    assert ">type</a>" not in html
+    download = re.search(r'href="([^"]*/quarantine/download/[^"]*format=jsonl)"', html).group(1).replace("&amp;", "&")
+    lines = b"".join(developer.get(download).streaming_content).splitlines()
+    assert [exact_json.loads(line)["_id"] for line in lines] == [record.pk for record in here]
+
+
+def test_what_a_run_left_is_replayed_and_dropped_alone(developer: Client, sandbox: Environment):
+    run = RunFactory(feed=FeedFactory(connection__environment=sandbox))
+    refuse(sandbox, "customers", {**GOOD, "country_code": "ZZ"})
+    (record,) = refuse(sandbox, "customers", BAD, run_id=run.pk)
+    address = reverse("quarantine-replay-new", args=["aurora-casino", "sandbox"])
+    developer.post(address, {"run": str(run.pk)})
+    replay = Replay.objects.get()
+    assert (replay.filters, replay.total, replay.would_fail) == ({"run": str(run.pk)}, 1, 1)
+    drop = reverse("quarantine-drop", args=["aurora-casino", "sandbox"])
+    assert "Drop 1 record?" in page(developer, "quarantine-drop", query=f"?run={run.pk}")
+    developer.post(f"{drop}?run={run.pk}", {"reason": "A test."})
+    assert QuarantinedRecord.objects.get(state="dropped") == record
+
+
 @pytest.mark.parametrize(
-    "query", ["?entity=players", "?code=%00", "?code=nonsense", "?state=gone", "?field=%00", "?before=x&after=y"]
+    "query",
+    [
+        "?run=1",
+        "?run=%00",
+        "?run=22222222-2222-4222-8222-222222222222",
+        "?entity=players",
+        "?code=%00",
+        "?code=nonsense",
+        "?state=gone",
+        "?field=%00",
+        "?before=x&after=y",
+    ],
 )
 def test_a_filter_that_cannot_be_read_breaks_nothing(developer: Client, sandbox: Environment, query: str):
     QuarantinedRecordFactory(environment=sandbox)
