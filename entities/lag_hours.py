@@ -10,7 +10,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import connection
 from django.db.models import Max
 
 from entities.models import LagHour
@@ -68,12 +68,11 @@ class Lags:
 
 
 def roll_up(environment: Environment, *, now: dt.datetime) -> None:
-    """Copy the hours that are over, the newest copied one once more, and forget those that are shown no more."""
+    """Copy the hours that are over, and the newest copied one once more."""
     this_hour = (now - SETTLED).astimezone(dt.UTC).replace(minute=0, second=0, microsecond=0)
     start = _newest(environment) or this_hour - KEPT
     place: dict[str, Any] = {"environment": environment.pk, "step": HOUR}
-    with transaction.atomic(), connection.cursor() as cursor:
-        LagHour.objects.filter(environment=environment, hour__lt=this_hour - KEPT).delete()
+    with connection.cursor() as cursor:
         cursor.execute(ROLL_UP, place | {"start": start, "from": start, "to": this_hour})
 
 

@@ -1,4 +1,4 @@
-"""What ends with a partner, and what begins anew with his emptied sandbox: connections, feeds and their runs.
+"""What ends with a partner, and what begins anew with his emptied sandbox: connections, feeds, runs and totals.
 
 Runs are locked before feeds, as where a run ends and moves the cursor of its feed.
 """
@@ -9,7 +9,8 @@ from django.db import connection
 from django.db.models import Q
 from django.utils import timezone
 
-from integrations.models import Connection, Feed, SyncRun
+from entities.models import Entity
+from integrations.models import Connection, Feed, SyncRun, TotalsWatermark
 from track360.models import Environment, Partner
 
 # A run that is locked gets no more lines in its log.
@@ -35,6 +36,16 @@ def forget_runs(environment: Environment) -> int:
     scheduled = feeds.filter(Q(every_minutes__isnull=False) | Q(daily_at__isnull=False), is_on=True, paused_at=None)
     scheduled.update(next_run_at=timezone.now())
     return forgotten
+
+
+def hold_totals(environment: Environment) -> None:
+    """In a transaction: until its end nobody computes totals of the environment, and who is at it is waited for.
+
+    He would find the marks gone and write down, of records that go, days that stay.
+    """
+    marks = [TotalsWatermark(environment=environment, entity=entity, upto=timezone.now()) for entity in Entity.values]
+    TotalsWatermark.objects.bulk_create(marks, ignore_conflicts=True)
+    list(TotalsWatermark.objects.select_for_update().filter(environment=environment).order_by("pk"))
 
 
 def end_fetching(partner: Partner) -> dict[str, int]:

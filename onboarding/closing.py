@@ -12,7 +12,7 @@ from django.utils import timezone
 from entities.erasure import checked_reason
 from entities.pipeline.locks import INGEST_LOCK
 from integrations.clients import revoke_client
-from integrations.endings import end_fetching, forget_runs
+from integrations.endings import end_fetching, forget_runs, hold_totals
 from integrations.models import Client, WebhookEndpoint
 from onboarding import jobs
 from onboarding.exports import available_exports
@@ -99,6 +99,7 @@ def _reset(reset: SandboxReset) -> None:
             " (SELECT id FROM entities_quarantinedrecord WHERE environment_id = %s)",
             [environment.pk],
         )
+        hold_totals(environment)
         reset.counts[RUNS] = forget_runs(environment)
         for store, table in EMPTIED.items():
             cursor.execute(f"DELETE FROM {table} WHERE environment_id = %s", [environment.pk])

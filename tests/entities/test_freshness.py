@@ -14,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from entities.freshness import PERIODS, ActivityDay, Figures, activity_days, days_in_time, freshness_of, percentile
-from entities.lag_hours import KEPT, roll_up
+from entities.lag_hours import roll_up
 from entities.models import Batch, LagHour
 from entities.pipeline.lags import BOUNDS, lags_of
 from entities.tasks import roll_up_freshness
@@ -225,14 +225,6 @@ def test_the_newest_copied_hour_is_copied_again(environment: Environment) -> Non
     came(environment, NOW - 11 * MINUTE, {5: 4})
     roll_up(environment, now=NOW)
     assert figures(environment).created == 5
-
-
-def test_hours_that_are_shown_no_more_are_forgotten(environment: Environment) -> None:
-    came(environment, NOW - KEPT, {5: 1})
-    came(environment, NOW - DAY, {5: 1})
-    roll_up(environment, now=NOW)
-    roll_up(environment, now=NOW + 2 * HOUR)
-    assert LagHour.objects.get().hour == dt.datetime(2026, 3, 14, 12, tzinfo=dt.UTC)
 
 
 # -- Days of activity -----------------------------------------------------------------

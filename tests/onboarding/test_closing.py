@@ -8,6 +8,7 @@ import io
 import json
 import re
 import threading
+import time
 import zipfile
 from decimal import Decimal
 from typing import Any
@@ -15,7 +16,7 @@ from typing import Any
 import pytest
 from django.core.exceptions import ValidationError
 from django.core.files.storage import default_storage
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import F
 from django.utils import timezone
 
@@ -24,6 +25,7 @@ from entities.models import (
     Batch,
     Customer,
     Difference,
+    LagHour,
     QuarantinedRecord,
     QuarantineEvent,
     RecordChange,
@@ -50,6 +52,7 @@ from integrations.models import (
     WebhookEndpoint,
 )
 from integrations.pull import lease
+from integrations.reconciliation.compute import refresh
 from onboarding import jobs
 from onboarding.closing import close_partner, request_reset, run_reset
 from onboarding.erasure import erase_customer
@@ -120,14 +123,15 @@ def fetch(environment: Environment) -> SyncRun:
     once, twice = (DayTotals.objects.create(day=DAY, side="partner", **of) for _ in range(2))
     DoubledDay.objects.create(day=DAY, earlier=once, later=twice, **of)
     Waiver.objects.create(day=DAY, count_difference=1, reason="known", **of)
-    TotalsWatermark.objects.create(upto=timezone.now(), **of)
+    TotalsWatermark.objects.create(upto=timezone.now(), pending=["2026-03-15"], **of)
+    LagHour.objects.create(hour=timezone.now(), lags=[1], partner_seconds=1, own_seconds=1, **of)
     Replay.objects.create(environment=environment)
     return run
 
 
 STORES = (
     *(Customer, MoneyTransaction, Activity, RecordChange, QuarantinedRecord, Batch, SeenStatus, Sample, ApiRequest),
-    *(SyncRun, DayTotals, DoubledDay, Waiver, TotalsWatermark, Difference, Sighting, Replay),
+    *(SyncRun, DayTotals, DoubledDay, Waiver, TotalsWatermark, LagHour, Difference, Sighting, Replay),
 )
 
 
@@ -210,6 +214,63 @@ def test_counters_are_exact_after_a_reset(sandbox: Environment) -> None:
     assert not RecordCounter.objects.filter(environment=sandbox).exists()
     ingest(sandbox, "customers", customers(5))
     assert sum(RecordCounter.objects.values_list("count", flat=True)) == 5
+
+
+def totals(environment: Environment) -> dict[tuple[str, str, str], int]:
+    """Entity, day and side -> the newest count of each."""
+    rows = DayTotals.objects.filter(environment=environment).order_by("pk")
+    return {(row.entity, str(row.day), row.side): sum(line["count"] for line in row.lines) for row in rows}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_totals_are_right_after_a_reset_and_the_records_that_follow(sandbox: Environment) -> None:
+    ingest(sandbox, "customers", customers(3, signup_date="2026-03-12T09:15:00Z"))
+    ingest(sandbox, "customers", customers(2, start=3, signup_date="2026-03-13T09:15:00Z"))
+    refresh(sandbox, "UTC")
+    TotalsWatermark.objects.filter(environment=sandbox).update(pending=["2026-03-12"])
+    assert ("customers", "2026-03-13", "stored") in totals(sandbox)
+
+    run_reset(request_reset(sandbox, actor=Actor()).pk)
+    assert (totals(sandbox), refresh(sandbox, "UTC"), totals(sandbox)) == ({}, set(), {})
+    ingest(sandbox, "customers", customers(1, signup_date="2026-03-12T09:15:00Z"))
+    refresh(sandbox, "UTC")
+
+    assert totals(sandbox) == {("customers", "2026-03-12", side): 1 for side in ("stored", "pushed")}
+
+
+@pytest.mark.parametrize("is_first", [True, False], ids=["for the first time", "again"])
+@pytest.mark.django_db(transaction=True)
+def test_totals_computed_while_the_sandbox_is_emptied_leave_nothing_behind(
+    sandbox: Environment, is_first: bool
+) -> None:
+    if not is_first:
+        refresh(sandbox, "UTC")
+    ingest(sandbox, "customers", customers(3))
+    computed, waits = threading.Event(), threading.Event()
+
+    def compute() -> None:
+        with transaction.atomic():
+            refresh(sandbox, "UTC")
+            computed.set()
+            waits.wait(20)
+
+    def reset() -> None:
+        computed.wait(20)
+        run_reset(request_reset(sandbox, actor=Actor()).pk)
+
+    def watch() -> None:
+        """Lets the one go on once the other waits for him."""
+        with connection.cursor() as cursor:
+            for _ in range(2000):
+                cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+                if cursor.fetchone()[0]:
+                    break
+                time.sleep(0.01)
+        waits.set()
+
+    assert together(compute, reset, watch) == []
+    assert set(SandboxReset.objects.values_list("state", flat=True)) == {"done"}
+    assert (rows(sandbox), totals(sandbox)) == ([0] * len(STORES), {})
 
 
 def test_production_is_never_emptied(production: Environment) -> None:
