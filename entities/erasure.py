@@ -17,7 +17,7 @@ from django.db.models import Q, QuerySet
 from entities.models import Customer, Difference, Erasure, QuarantinedRecord
 from entities.pipeline.erased import concerns, plain_fields, without_personal
 from entities.pipeline.report import PII_FIELDS
-from entities.pipeline.upsert import in_transaction
+from entities.pipeline.transaction import in_transaction
 from track360 import audit, exact_json
 from track360.audit import Actor
 from track360.models import Environment

@@ -11,7 +11,7 @@ from typing import Any
 from django.db import connection
 
 from entities.fx import rates_for, to_usd
-from entities.pipeline.upsert import in_transaction
+from entities.pipeline.transaction import in_transaction
 from track360.models import Environment
 
 BATCH = 500

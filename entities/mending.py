@@ -14,7 +14,7 @@ from entities.models import Batch, QuarantinedRecord, QuarantineEvent
 from entities.pipeline import ingest
 from entities.pipeline.erased import concerns, erased_among, without_personal
 from entities.pipeline.quarantine import readable_key
-from entities.pipeline.upsert import in_transaction
+from entities.pipeline.transaction import in_transaction
 from entities.replays import Filters, chosen
 from entities.retries import HELD, set_errors
 from track360 import audit, exact_json

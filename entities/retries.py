@@ -21,7 +21,7 @@ from entities.pipeline.duplicates import key_of
 from entities.pipeline.erased import storable
 from entities.pipeline.quarantine import awaited_customer, first_cause
 from entities.pipeline.report import REJECTED
-from entities.pipeline.upsert import in_transaction
+from entities.pipeline.transaction import in_transaction
 from entities.pipeline.validate import MAX_RECORDS
 from track360.audit import Actor
 from track360.models import Environment
@@ -160,16 +160,15 @@ def retry(
         _lock(records)
         events = [QuarantineEvent(record=record, kind=Kind.SUPERSEDED) for record in older]
         _close(older, QuarantinedRecord.State.SUPERSEDED)
-        passed = refused = 0
+        refused = 0
         if report is not None:
             events += _outcomes(tried, report, stored_as)
             refused = len(report.bad_indexes())
-            passed = len(tried) - refused
         for event in events:
             event.by, event.client_id = actor.user, actor.client_id
             event.batch_id = report.batch_id if report is not None else None
         QuarantineEvent.objects.bulk_create(events)
-        result = Tried(passed, refused, len(older))
+        result = Tried(len(tried) - refused, refused, len(older))
         if note is not None:
             note(result)
         results.append(result)

@@ -21,7 +21,8 @@ from entities.pipeline.quarantine import hold, supersede_held
 from entities.pipeline.report import CREATED, REJECTED, STALE, UNCHANGED, UPDATED, RecordError, Report
 from entities.pipeline.rules import Clock, Row
 from entities.pipeline.statuses import note_statuses
-from entities.pipeline.upsert import Written, count_records, in_transaction, remove_others, upsert
+from entities.pipeline.transaction import count_records, in_transaction
+from entities.pipeline.upsert import Written, remove_others, upsert
 from entities.pipeline.validate import MAX_RECORDS
 from entities.pipeline.warnings import change_warnings, late_warnings, stale_warning, standing_warning
 from entities.pipeline.work import Work

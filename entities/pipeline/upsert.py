@@ -9,31 +9,21 @@ environment to itself.
 
 from __future__ import annotations
 
-import random
-import time
 import uuid
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any
 
 import orjson
-from django.db import IntegrityError, OperationalError, connection, transaction
+from django.db import connection
 
-from entities.models import Entity, RecordCounter
+from entities.models import Entity
 from entities.pipeline.duplicates import KEYS
-from entities.pipeline.locks import INGEST_LOCK
 from entities.pipeline.policy import PUSHED, Door, Policy
 from entities.pipeline.rules import Row
+from entities.pipeline.transaction import Contended
 from track360.models import Environment
-from track360.problems import Problem
-
-STATEMENT_TIMEOUT = "20s"
-ATTEMPTS = 4
-RETRYABLE = {"23505", "40P01", "40001"}  # unique_violation, deadlock_detected, serialization_failure
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -177,10 +167,6 @@ class Written:
     agreed: list[int] = field(default_factory=list)
 
 
-class Contended(Exception):
-    """Another transaction changed a row of the batch between the look and the write."""
-
-
 # What was pushed, or is a replay of what was; of a record named `s`.
 PUSHED_SQL = """(s.source = 'push' OR s.source = 'replay' AND NOT EXISTS (
                     SELECT FROM entities_batch b WHERE b.id = s.batch_id AND b.run_id IS NOT NULL))"""
@@ -223,33 +209,60 @@ def _verdict(table: Table, door: Door) -> str:
     return " ".join(cases)
 
 
+def _compared(table: Table) -> tuple[str, str]:
+    """The fields in which the versions are unlike, and the records that a comparing pull found to agree."""
+    named = ", ".join(
+        f"CASE WHEN {expression.format('(v.old)')} IS DISTINCT FROM {expression.format('v')} THEN '{name}' END"
+        for name, expression in table.sent.items()
+    )
+    return (
+        f"array_remove(ARRAY[{named}]::text[], NULL)",
+        "array_agg(old_id) FILTER (WHERE outcome IN ('unchanged', 'updated'))",
+    )
+
+
+def _writes(table: Table) -> str:
+    """The parts of the statement that write: what is new, what differs, and the old values of that."""
+    columns = ", ".join(table.columns)
+    assignments = ", ".join(
+        f"{name} = {table.assign.get(name, f'v.{name}')}" for name in table.columns if name not in table.key
+    )
+    return f"""inserted AS (
+    INSERT INTO {table.name} (environment_id, received_at, updated_at, source, batch_id, {columns})
+    SELECT %(environment)s, statement_timestamp(), statement_timestamp(), %(source)s, %(batch)s, {columns}
+      FROM verdict WHERE outcome = 'created'
+),
+updated AS (
+    UPDATE {table.name} t
+       SET updated_at = statement_timestamp(), source = %(source)s, batch_id = %(batch)s, {assignments}
+      FROM verdict v
+     WHERE v.outcome = 'updated'
+       AND t.ctid = v.place_on_disk AND t.xmin = v.old_version
+    RETURNING 1
+),
+changed AS (
+    INSERT INTO entities_recordchange (environment_id, entity, record_id, changed_at, batch_id, removed, old)
+    SELECT %(environment)s, %(entity)s, old_id, statement_timestamp(), %(batch)s, false, to_jsonb(v.old)
+      FROM verdict v WHERE outcome = 'updated'
+)"""
+
+
 @cache
 def upsert_sql(entity: str, door: Door) -> str:
     """The statement. Parameters: rows (a JSON array), environment, source, batch, entity; by a pull also fetched_since,
     where it compares also fields."""
     table = TABLES[Entity(entity)]
-    columns = ", ".join(table.columns)
     came_at = {"came_at": "timestamptz"} if door == Door.REPLAY else {}
     record = ", ".join(f"{name} {type_}" for name, type_ in (table.columns | came_at).items())
     values = ", ".join(
         f"{table.computed[name]} AS {name}" if name in table.computed else name for name in (table.columns | came_at)
     )
     match = " AND ".join(f"s.{name} = i.{name}" for name in table.key)
-    assignments = ", ".join(
-        f"{name} = {table.assign.get(name, f'v.{name}')}" for name in table.columns if name not in table.key
-    )
     old = ", ".join(f"'{name}', ((v.old).{name})::text" for name in table.old)
     guard = f"CASE WHEN outcome = '{Stands.NEWER}' THEN (v.old).version_guard ELSE (v.old).updated_at END"
     if "version_guard" not in table.columns:
         guard = "(v.old).updated_at"
-    unlike = agreed = "NULL"
-    if door == Door.COMPARE:
-        named = ", ".join(
-            f"CASE WHEN {expression.format('(v.old)')} IS DISTINCT FROM {expression.format('v')} THEN '{name}' END"
-            for name, expression in table.sent.items()
-        )
-        unlike = f"array_remove(ARRAY[{named}]::text[], NULL)"
-        agreed = "array_agg(old_id) FILTER (WHERE outcome IN ('unchanged', 'updated'))"
+    unlike, agreed = _compared(table) if door == Door.COMPARE else ("NULL", "NULL")
     standing = ", ".join(f"'{why}'" for why in Stands)
     return f"""
 WITH incoming AS MATERIALIZED (
@@ -267,24 +280,7 @@ verdict AS MATERIALIZED (
            ) s ON true
      ORDER BY {", ".join(f"i.{name}" for name in table.key)}  -- everyone locks in the same order
 ),
-inserted AS (
-    INSERT INTO {table.name} (environment_id, received_at, updated_at, source, batch_id, {columns})
-    SELECT %(environment)s, statement_timestamp(), statement_timestamp(), %(source)s, %(batch)s, {columns}
-      FROM verdict WHERE outcome = 'created'
-),
-updated AS (
-    UPDATE {table.name} t
-       SET updated_at = statement_timestamp(), source = %(source)s, batch_id = %(batch)s, {assignments}
-      FROM verdict v
-     WHERE v.outcome = 'updated'
-       AND t.ctid = v.place_on_disk AND t.xmin = v.old_version
-    RETURNING 1
-),
-changed AS (
-    INSERT INTO entities_recordchange (environment_id, entity, record_id, changed_at, batch_id, removed, old)
-    SELECT %(environment)s, %(entity)s, old_id, statement_timestamp(), %(batch)s, false, to_jsonb(v.old)
-      FROM verdict v WHERE outcome = 'updated'
-){"" if door == Door.REPLAY else _SIGHTED}
+{_writes(table)}{"" if door == Door.REPLAY else _SIGHTED}
 SELECT (SELECT count(*) FROM updated),
        count(*) FILTER (WHERE outcome = 'created'),
        array_agg(place) FILTER (WHERE outcome = 'unchanged'),
@@ -373,50 +369,3 @@ def remove_others(
             },
         )
         return int(cursor.fetchone()[0])
-
-
-def count_records(environment: Environment, *, entity: str, change: int) -> None:
-    """Keep the total exact; the last statement of the transaction, since others wait for the row it locks."""
-    if not change:
-        return
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            INSERT INTO entities_recordcounter AS c (environment_id, entity, slot, count) VALUES (%s, %s, %s, %s)
-                ON CONFLICT (environment_id, entity, slot) DO UPDATE SET count = c.count + excluded.count
-            """,
-            [environment.pk, entity, random.randrange(RecordCounter.SLOTS), change],
-        )
-
-
-def in_transaction(environment: Environment, work: Callable[[], T], *, alone: bool = False) -> T:
-    """Run the work in one short transaction, side by side with other batches of the environment.
-
-    The shared lock tells readers how far back an unfinished batch may reach (`selectors.watermark`). A batch that met
-    another over the same keys runs again with the lock to itself, so that it cannot meet a third; `alone` starts so.
-    Raises Problem `unavailable` where the database stays contended.
-    """
-    for attempt in range(ATTEMPTS):
-        lock = "pg_advisory_xact_lock" if alone or attempt else "pg_advisory_xact_lock_shared"
-        try:
-            with transaction.atomic():
-                with connection.cursor() as cursor:
-                    cursor.execute(
-                        f"SET LOCAL statement_timeout = '{STATEMENT_TIMEOUT}';"
-                        # Nobody waits longer for a process that was halted in the midst of it.
-                        f" SET LOCAL idle_in_transaction_session_timeout = '{STATEMENT_TIMEOUT}';"
-                        f" SELECT {lock}(%s, %s)",
-                        [INGEST_LOCK, environment.pk],
-                    )
-                return work()
-        except Contended:
-            pass
-        except (OperationalError, IntegrityError) as error:
-            if getattr(error.__cause__, "pgcode", None) not in RETRYABLE:
-                raise
-        time.sleep(random.uniform(0, 0.02))
-    raise Problem(
-        "unavailable",
-        "Other batches hold these records; send this one again.",
-        headers={"Retry-After": "1"},
-    )

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from entities.models import Batch, Difference, QuarantinedRecord, QuarantineEvent, Sighting, Transaction
 from entities.pipeline import Door, Policy, Report, ingest
-from entities.pipeline.upsert import Contended
+from entities.pipeline.transaction import Contended
 from tests.payloads import sample
 from track360.models import Environment
 
@@ -245,7 +245,7 @@ def test_a_try_that_was_taken_back_leaves_no_lag(environment: Environment, monke
         if report.outcomes == ["created"]:
             raise Contended
 
-    monkeypatch.setattr("entities.pipeline.upsert.time.sleep", meanwhile)
+    monkeypatch.setattr("entities.pipeline.transaction.time.sleep", meanwhile)
 
     report = ingest(environment, "transactions", one(), also=meets_another)
 

@@ -1,0 +1,72 @@
+"""The transaction of a batch, and the count of records that it keeps."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from django.db import IntegrityError, OperationalError, connection, transaction
+
+from entities.models import RecordCounter
+from entities.pipeline.locks import INGEST_LOCK
+from track360.models import Environment
+from track360.problems import Problem
+
+STATEMENT_TIMEOUT = "20s"
+ATTEMPTS = 4
+RETRYABLE = {"23505", "40P01", "40001"}  # unique_violation, deadlock_detected, serialization_failure
+
+T = TypeVar("T")
+
+
+class Contended(Exception):
+    """Another transaction changed a row of the batch between the look and the write."""
+
+
+def count_records(environment: Environment, *, entity: str, change: int) -> None:
+    """Keep the total exact; the last statement of the transaction, since others wait for the row it locks."""
+    if not change:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            INSERT INTO entities_recordcounter AS c (environment_id, entity, slot, count) VALUES (%s, %s, %s, %s)
+                ON CONFLICT (environment_id, entity, slot) DO UPDATE SET count = c.count + excluded.count
+            """,
+            [environment.pk, entity, random.randrange(RecordCounter.SLOTS), change],
+        )
+
+
+def in_transaction(environment: Environment, work: Callable[[], T], *, alone: bool = False) -> T:
+    """Run the work in one short transaction, side by side with other batches of the environment.
+
+    The shared lock tells readers how far back an unfinished batch may reach (`selectors.watermark`). A batch that met
+    another over the same keys runs again with the lock to itself, so that it cannot meet a third; `alone` starts so.
+    Raises Problem `unavailable` where the database stays contended.
+    """
+    for attempt in range(ATTEMPTS):
+        lock = "pg_advisory_xact_lock" if alone or attempt else "pg_advisory_xact_lock_shared"
+        try:
+            with transaction.atomic():
+                with connection.cursor() as cursor:
+                    cursor.execute(
+                        f"SET LOCAL statement_timeout = '{STATEMENT_TIMEOUT}';"
+                        # Nobody waits longer for a process that was halted in the midst of it.
+                        f" SET LOCAL idle_in_transaction_session_timeout = '{STATEMENT_TIMEOUT}';"
+                        f" SELECT {lock}(%s, %s)",
+                        [INGEST_LOCK, environment.pk],
+                    )
+                return work()
+        except Contended:
+            pass
+        except (OperationalError, IntegrityError) as error:
+            if getattr(error.__cause__, "pgcode", None) not in RETRYABLE:
+                raise
+        time.sleep(random.uniform(0, 0.02))
+    raise Problem(
+        "unavailable",
+        "Other batches hold these records; send this one again.",
+        headers={"Retry-After": "1"},
+    )
