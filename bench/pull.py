@@ -254,6 +254,10 @@ def measure() -> None:
                     "page_size": PAGE,
                 },
             )
+    tell(figures)
+
+
+def tell(figures: dict[str, dict[str, Any]]) -> None:
     rates = {name: found["rows"] / found["seconds"] for name, found in figures.items()}
     print(f"\n{'way':<24}{'rows/s':>10}{'of dlt':>8}{'peak MB':>9}")
     for name, found in figures.items():
