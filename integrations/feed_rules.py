@@ -40,7 +40,8 @@ EVERY_MINUTES = 2  # what happens now; so that the guide's 5 minutes hold
 
 POINTER = re.compile(r"(?:/(?:[^~/]|~[01])*)*")
 PATH = re.compile(
-    r"/?(?:[0-9A-Za-z._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})+(?:/(?:[0-9A-Za-z._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})+)*/?"
+    r"/?(?:[0-9A-Za-z._~!$&'()*+,;=:@-]|%(?!00)[0-9A-Fa-f]{2})+"
+    r"(?:/(?:[0-9A-Za-z._~!$&'()*+,;=:@-]|%(?!00)[0-9A-Fa-f]{2})+)*/?"
 )
 TEMPLATE = re.compile(r"\{([A-Za-z_][A-Za-z_0-9:]*)\}")
 TEMPLATES = frozenset(f"{edge}{form}" for edge in ("since", "until") for form in ("", ":date", ":unix", ":ms"))

@@ -188,3 +188,79 @@ def test_another_partners_connection_and_feed_do_not_exist(
 def test_without_the_scope_manage_nothing_is_to_be_had(connect: Callable[..., Caller], caller: Caller) -> None:
     reader = connect(caller.environment, scopes=("read", "write"))
     assert [reader.get(CONNECTIONS).status_code, reader.post(CONNECTIONS, REST).status_code] == [403, 403]
+
+
+NUL = "a\x00b"
+GUIDE = {"customer_id": "id", "signup_date": "created", "affiliate_id": "affiliate"}
+REST_FEEDS: list[dict[str, Any]] = [
+    {"path": NUL},
+    {"path": "/players/%00"},
+    {"query": {NUL: "{since}"}},
+    {"query": {"since": NUL}},
+    {"query": {"since": f"{{since{NUL}}}"}},
+    {"records_at": f"/{NUL}"},
+    {"paging": "cursor", "paging_options": {"cursor_parameter": NUL, "cursor_at": "/next"}},
+    {"paging": "cursor", "paging_options": {"cursor_parameter": "cursor", "cursor_at": f"/{NUL}"}},
+    {"paging": "next", "paging_options": {"next_at": f"/{NUL}"}},
+    {"paging": "page", "paging_options": {"page_parameter": NUL}},
+    {"paging": "offset", "paging_options": {"offset_parameter": NUL}},
+    {"paging": "link", "paging_options": {"size_parameter": NUL}},
+    {"paging": "page", "paging_options": {NUL: "page"}},
+    {"paging": NUL},
+    {"relation": NUL},
+    {"fields": GUIDE | {"email": NUL}},
+    {"fields": GUIDE | {"email": f"/{NUL}"}},
+    {"fields": GUIDE | {NUL: "mail"}},
+    {"time_zone": NUL},
+    {"pattern": NUL},
+    {"daily_at": NUL},
+]
+SQL_FEEDS: list[dict[str, Any]] = [
+    {"relation": NUL},
+    {"relation": f"public.{NUL}"},
+    {"select": f"SELECT '{NUL}'"},
+    {"relation": "players", "cursor_column": NUL},
+    {"relation": "players", "fields": GUIDE | {"email": NUL}},
+    {"relation": "players", "path": NUL},
+]
+
+
+@pytest.mark.parametrize("kind", ["rest", "postgresql"])
+def test_a_feed_with_a_nul_in_it_is_refused(caller: Caller, kind: str) -> None:
+    database = {"host": "db.example.com", "port": 5432, "database": "casino", "user": "reader", "base_url": ""}
+    connection = ConnectionFactory(environment=caller.environment, kind=kind, **database if kind != "rest" else {})
+    feeds = f"{CONNECTIONS}/{connection.pk}/feeds"
+    more: dict[str, Any] = {} if kind == "rest" else {"relation": "players"}
+    good = caller.post(feeds, {"entity": "transactions", **more})
+    assert good.status_code == 201, good.text
+    one = f"{feeds}/{good.json()['data']['id']}"
+    for values in REST_FEEDS if kind == "rest" else SQL_FEEDS:
+        for answer in (caller.post(feeds, {"entity": "customers", **values}), caller.put(one, values)):
+            assert answer.status_code == 422, (values, answer.text)
+            assert answer.json()["errors"][0]["pointer"].startswith("/"), (values, answer.text)
+    assert caller.put(f"{one}/cursor", {"cursor": NUL}).status_code == 422
+    assert Feed.objects.get().fields == {}
+
+
+CONNECTION_TEXTS = ("name", "base_url", "auth", "auth_header", "token_url", "scope", "user", "secret")
+DATABASE_TEXTS = ("name", "host", "database", "user", "ca_certificate", "secret")
+
+
+@pytest.mark.parametrize(
+    ("whole", "names"),
+    [
+        (REST | {"auth": "oauth", "token_url": "https://api.example.com/token", "user": "c"}, CONNECTION_TEXTS),
+        ({"name": "DWH", "kind": "mysql", "host": "db.example.com", "database": "d", "user": "u"}, DATABASE_TEXTS),
+    ],
+    ids=["rest", "database"],
+)
+def test_a_connection_with_a_nul_in_it_is_refused(
+    caller: Caller, whole: dict[str, Any], names: tuple[str, ...]
+) -> None:
+    good = caller.post(CONNECTIONS, whole)
+    assert good.status_code == 201, good.text
+    one = f"{CONNECTIONS}/{good.json()['data']['id']}"
+    for name in names:
+        for answer in (caller.post(CONNECTIONS, whole | {name: NUL}), caller.put(one, {name: NUL})):
+            assert answer.status_code == 422, (name, answer.text)
+    assert Connection.objects.count() == 1

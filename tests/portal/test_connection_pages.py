@@ -223,3 +223,38 @@ def test_removing_asks_first(developer: Client, connection: Connection) -> None:
     assert "its secret is wiped" in html(developer, f"{HOME}{connection.pk}/remove/")
     developer.post(f"{HOME}{connection.pk}/remove/")
     assert developer.get(f"{HOME}{connection.pk}/").status_code == 404
+
+
+def test_a_nul_is_refused_at_its_field(developer: Client, sandbox: Environment) -> None:
+    api = ConnectionFactory(environment=sandbox)
+    database = ConnectionFactory(
+        environment=sandbox, name="DWH", kind="postgresql", base_url="", host="db.example.com", port=5432,
+        database="casino", user="reader",
+    )  # fmt: skip
+    named = {"fields.customer_id": "id", "fields.signup_date": "at", "fields.affiliate_id": "from"}
+    by_cursor = FEED | {"paging": "cursor", "cursor_parameter": "cursor", "cursor_at": "/next"}
+    table = {name: value for name, value in FEED.items() if name not in {"path", "query", "records_at", "paging"}}
+    table |= {"relation": "players"}
+    tried = [
+        *((api, FEED, name) for name in ("path", "query", "records_at", "page_parameter", "size_parameter")),
+        *((api, by_cursor, name) for name in ("cursor_parameter", "cursor_at")),
+        (api, FEED | {"paging": "next", "next_at": "/next"}, "next_at"),
+        (api, FEED | {"paging": "offset", "offset_parameter": "offset"}, "offset_parameter"),
+        *((api, FEED | named, name) for name in (*named, "fields.email")),
+        *((api, FEED, name) for name in ("time_zone", "paging", "every_minutes", "overlap_unit")),
+        *((database, table, name) for name in ("relation", "cursor_column")),
+        (database, table | {"relation": "", "select": "SELECT 1"}, "select"),
+    ]
+    for connection, good, name in tried:
+        page = developer.post(f"{HOME}{connection.pk}/feeds/new/customers/", good | {name: f"{good.get(name, '')}\x00"})
+        assert page.status_code == 200, name
+        assert name in page.context["form"].errors, (name, page.context["form"].errors)
+    for kind, whole in (
+        ("rest", REST),
+        ("postgresql", {"name": "DWH", "host": "db.example.com", "port": "5432", "database": "d", "user": "u"}),
+    ):
+        for name, value in whole.items():
+            page = developer.post(f"{HOME}new/{kind}/", whole | {"secret": SECRET, name: f"{value}\x00"})
+            assert page.status_code == 200, name
+            assert name in page.context["form"].errors, (name, page.context["form"].errors)
+    assert (Feed.objects.count(), Connection.objects.count()) == (0, 2)
