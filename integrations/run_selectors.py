@@ -42,7 +42,10 @@ def _unindexed(filters: Filters) -> Q:
 
 
 def run_page(environment: Environment, *, filters: Filters, **place: Any) -> LogPage[SyncRun]:
-    """A page of `runs_for`, as the API's logs page; `place` is `page`, `per_page`, `cursor`. Raises Problem."""
+    """A page of `runs_for`, as the API's logs page; `place` is `page`, `per_page`, `cursor`. Raises Problem.
+
+    An index for each filter finds and counts the runs, at most 10,001 of them.
+    """
     rows = runs_for(environment, filters=filters).select_related("requested_by")
     return log_by_time(rows, column="due_at", salt=f"runs {environment.pk} {sorted(filters.items())}", **place)
 

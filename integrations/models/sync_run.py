@@ -93,6 +93,10 @@ class SyncRun(models.Model):
         indexes = [
             models.Index(fields=["due_at"], condition=models.Q(state__in=("due", "running")), name="sync_run_due"),
             models.Index(fields=["environment", "-due_at"], name="sync_run_by_time"),
+            # A filter that few of millions meet: what is rare among runs is rare by one of these.
+            models.Index(fields=["environment", "entity", "-due_at"], name="sync_run_by_entity"),
+            models.Index(fields=["environment", "state", "-due_at"], name="sync_run_by_state"),
+            models.Index(fields=["environment", "kind", "-due_at"], name="sync_run_by_kind"),
             models.Index(
                 fields=["environment", "due_at"],
                 condition=models.Q(state__in=("due", "running", "paused")),

@@ -182,6 +182,36 @@ def test_no_read_looks_through_all_runs_or_all_lines_of_a_log(sandbox: Environme
             assert f"Seq Scan on integrations_{table}" not in plan, plan
 
 
+@pytest.mark.parametrize(
+    ("filters", "index"),
+    [
+        ({"state": "failed"}, "sync_run_by_state"),
+        ({"kind": "backfill"}, "sync_run_by_kind"),
+        ({"entity": "activity"}, "sync_run_by_entity"),
+        ({"state": "done", "entity": "activity"}, "sync_run_by_entity"),
+        ({"state": "failed", "from": NOW - dt.timedelta(days=30)}, "sync_run_by_state"),
+    ],
+)
+def test_few_of_many_runs_are_found_and_counted_by_an_index(
+    sandbox: Environment, feed: Feed, filters: dict[str, Any], index: str
+) -> None:
+    many_runs(feed, 10_050)
+    rare = FeedFactory(connection=feed.connection, entity="activity")
+    wanted = RunFactory(feed=rare, state="failed", kind="backfill", due_at=NOW - dt.timedelta(days=20))
+    SyncRun.objects.filter(pk=wanted.pk).update(state=filters.get("state", "failed"))
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE integrations_syncrun")
+
+    page = run_selectors.run_page(sandbox, filters=filters)
+    plans = plan_of(lambda: run_selectors.run_page(sandbox, filters=filters))
+
+    assert (page.rows, page.total, page.total_capped) == ([wanted], 1, False)
+    assert plans.count(index) == 2, plans
+    assert "Seq Scan on integrations_syncrun" not in plans, plans
+    many = run_selectors.run_page(sandbox, filters={"kind": "scheduled"})
+    assert (len(many.rows), many.total, many.total_capped) == (50, 10_000, True)
+
+
 # -- A log --------------------------------------------------------------------
 
 

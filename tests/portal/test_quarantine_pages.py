@@ -75,9 +75,10 @@ def test_the_page_of_a_run_leads_to_what_that_run_left(developer: Client, sandbo
     assert set(re.findall(r"/quarantine/(\d+)/", html)) == {str(record.pk) for record in here}
     assert f"code=country&amp;field=country_code&amp;run={run.pk}#records" in html
     assert ">type</a>" not in html
-    download = re.search(r'href="([^"]*/quarantine/download/[^"]*format=jsonl)"', html).group(1).replace("&amp;", "&")
-    lines = b"".join(developer.get(download).streaming_content).splitlines()
-    assert [exact_json.loads(line)["_id"] for line in lines] == [record.pk for record in here]
+    query = re.search(r'/quarantine/download/([^"]*format=jsonl)"', html).group(1).replace("&amp;", "&")
+    assert [exact_json.loads(line)["_id"] for line in download(developer, query).splitlines()] == [
+        record.pk for record in here
+    ]
 
 
 def test_what_a_run_left_is_replayed_and_dropped_alone(developer: Client, sandbox: Environment):
