@@ -14,7 +14,7 @@ from onboarding.agreements import newest_scope
 from onboarding.freshness_view import Advice, blocks_for, day_cells, sentence
 from track360.access import portal_view
 from track360.htmx import PortalRequest, render_page
-from track360.templatetags.ui import portal_url
+from track360.templatetags.frame import portal_url
 
 
 @dataclass(frozen=True)

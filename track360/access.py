@@ -81,21 +81,8 @@ def portal_view(*, roles: frozenset[str] | None = None, also_closed: bool = Fals
                 raise PermissionDenied(viewing.READ_ONLY)
             if roles is not None and role not in roles:
                 raise PermissionDenied("Your role at this partner does not allow this.")
-            if (
-                environment.partner.status == Partner.Status.SUSPENDED
-                and role != STAFF_ROLE
-                and request.method not in SAFE_METHODS
-            ):
-                raise PermissionDenied(
-                    "This partner is suspended: everything stays readable, nothing can be changed. "
-                    "The integrations team lifts it."
-                )
-            if (
-                environment.partner.status == Partner.Status.CLOSED
-                and not also_closed
-                and request.method not in SAFE_METHODS
-            ):
-                raise PermissionDenied("This partner is closed: everything stays readable, nothing can be changed.")
+            if request.method not in SAFE_METHODS:
+                _check_may_change(environment.partner, role, also_closed=also_closed)
             request.environment = environment
             request.partner = environment.partner
             request.role = role
@@ -105,6 +92,17 @@ def portal_view(*, roles: frozenset[str] | None = None, also_closed: bool = Fals
         return inner
 
     return decorate
+
+
+def _check_may_change(partner: Partner, role: str, *, also_closed: bool) -> None:
+    """Raises PermissionDenied."""
+    if partner.status == Partner.Status.SUSPENDED and role != STAFF_ROLE:
+        raise PermissionDenied(
+            "This partner is suspended: everything stays readable, nothing can be changed. "
+            "The integrations team lifts it."
+        )
+    if partner.status == Partner.Status.CLOSED and not also_closed:
+        raise PermissionDenied("This partner is closed: everything stays readable, nothing can be changed.")
 
 
 def _entered(user: User, partner_slug: str, environment_kind: str) -> tuple[Environment | None, str | None]:

@@ -23,7 +23,7 @@ from track360.models import Environment, Invitation, Membership, Partner, User
 from track360.people_forms import InviteForm, NewPersonForm, RoleForm
 from track360.proxy import client_ip
 from track360.second_factor import SECOND_FACTORS
-from track360.templatetags.ui import portal_url
+from track360.templatetags.frame import portal_url
 
 # -- The team -----------------------------------------------------------------
 

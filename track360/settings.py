@@ -96,7 +96,11 @@ TEMPLATES = [
                 "django.contrib.messages.context_processors.messages",
                 "onboarding.notification_views.notices",
             ],
-            "builtins": ["template_partials.templatetags.partials", "track360.templatetags.ui"],
+            "builtins": [
+                "template_partials.templatetags.partials",
+                "track360.templatetags.frame",
+                "track360.templatetags.ui",
+            ],
         },
     },
 ]

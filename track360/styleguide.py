@@ -103,35 +103,12 @@ def _dressed(request: HttpRequest) -> HttpRequest:
 
 def _context(request: HttpRequest) -> dict[str, Any]:
     now = timezone.now()
-    first = now.replace(minute=0, second=0, microsecond=0) - timedelta(hours=47)
     return {
         "icons": sorted(_icon_names()),
         "statuses": sorted(STATUS_LOOKS),
         "http_statuses": [200, 201, 302, 401, 404, 422, 429, 503],
         "breadcrumbs": [("Requests", "#requests"), ("req_01JD8", None)],
-        "rows": [
-            SimpleNamespace(
-                transaction_id=f"tx_{0x8F31C0 + i:x}",
-                customer_id=f"cust_{10442 + i * 7}",
-                kind=kind,
-                raw=raw,
-                status=status,
-                amount=Decimal(amount),
-                currency=currency,
-                usd=Decimal(usd) if usd else None,
-                at=now - timedelta(minutes=7 * i * i + 1),
-            )
-            for i, (kind, raw, status, amount, currency, usd) in enumerate(
-                (
-                    ("deposit", "OK", "completed", "1500.10", "EUR", "1732.62"),
-                    ("bet", "SETTLED", "completed", "25.00", "GBP", "32.75"),
-                    ("withdrawal", "wait_psp", "pending", "120000.00", "SEK", "12611.80"),
-                    ("win", "OK", "completed", "48.25", "EUR", "55.73"),
-                    ("deposit", "DECL_3DS", "declined", "50.00", "EUR", "57.75"),
-                    ("bonus", "grnt", "unmapped", "10.00", "BTN", ""),
-                )
-            )
-        ],
+        "rows": _rows(now),
         "tabs": [
             ("All", "#lists", True, 128422),
             ("Refused", "#lists", False, 31),
@@ -153,23 +130,70 @@ def _context(request: HttpRequest) -> dict[str, Any]:
         ),
         "unbound": SampleForm(initial={"overlap": "24"}),
         "filters": FilterForm(initial={"currency": "EUR"}),
-        "history": [
-            SimpleNamespace(
-                title="Updated",
-                at=now - timedelta(minutes=12),
-                source="push",
-                url="#history",
-                changes=[("kyc_status_id", "2", "3"), ("email", None, "a•••@example.com")],
-            ),
-            SimpleNamespace(
-                title="Updated",
-                at=now - timedelta(days=2),
-                source="pull",
-                url="",
-                changes=[("affiliate_id", "aff_77", None)],
-            ),
-            SimpleNamespace(title="Created", at=now - timedelta(days=41), source="push", url="", changes=[]),
+        "history": _history(now),
+        **_pictures(now),
+        "past": datetime(2026, 1, 5, 9, 30, tzinfo=UTC),
+        "soon": now + timedelta(hours=23, minutes=10),
+        "recent": now - timedelta(seconds=40),
+        "messages": [
+            Message(level, text)
+            for level, text in (
+                (constants.SUCCESS, "Client created."),
+                (constants.ERROR, "Nothing was saved."),
+            )
         ],
+    }
+
+
+def _rows(now: datetime) -> list[SimpleNamespace]:
+    return [
+        SimpleNamespace(
+            transaction_id=f"tx_{0x8F31C0 + i:x}",
+            customer_id=f"cust_{10442 + i * 7}",
+            kind=kind,
+            raw=raw,
+            status=status,
+            amount=Decimal(amount),
+            currency=currency,
+            usd=Decimal(usd) if usd else None,
+            at=now - timedelta(minutes=7 * i * i + 1),
+        )
+        for i, (kind, raw, status, amount, currency, usd) in enumerate(
+            (
+                ("deposit", "OK", "completed", "1500.10", "EUR", "1732.62"),
+                ("bet", "SETTLED", "completed", "25.00", "GBP", "32.75"),
+                ("withdrawal", "wait_psp", "pending", "120000.00", "SEK", "12611.80"),
+                ("win", "OK", "completed", "48.25", "EUR", "55.73"),
+                ("deposit", "DECL_3DS", "declined", "50.00", "EUR", "57.75"),
+                ("bonus", "grnt", "unmapped", "10.00", "BTN", ""),
+            )
+        )
+    ]
+
+
+def _history(now: datetime) -> list[SimpleNamespace]:
+    return [
+        SimpleNamespace(
+            title="Updated",
+            at=now - timedelta(minutes=12),
+            source="push",
+            url="#history",
+            changes=[("kyc_status_id", "2", "3"), ("email", None, "a•••@example.com")],
+        ),
+        SimpleNamespace(
+            title="Updated",
+            at=now - timedelta(days=2),
+            source="pull",
+            url="",
+            changes=[("affiliate_id", "aff_77", None)],
+        ),
+        SimpleNamespace(title="Created", at=now - timedelta(days=41), source="push", url="", changes=[]),
+    ]
+
+
+def _pictures(now: datetime) -> dict[str, Any]:
+    first = now.replace(minute=0, second=0, microsecond=0) - timedelta(hours=47)
+    return {
         "volume": bars_per_hour(
             [
                 HourCount(
@@ -200,16 +224,6 @@ def _context(request: HttpRequest) -> dict[str, Any]:
         "nothing": bars_per_hour(
             [HourCount(first + timedelta(hours=i), 0, 0) for i in range(24)], title="An empty day"
         ),
-        "past": datetime(2026, 1, 5, 9, 30, tzinfo=UTC),
-        "soon": now + timedelta(hours=23, minutes=10),
-        "recent": now - timedelta(seconds=40),
-        "messages": [
-            Message(level, text)
-            for level, text in (
-                (constants.SUCCESS, "Client created."),
-                (constants.ERROR, "Nothing was saved."),
-            )
-        ],
     }
 
 

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_POST
 
 from track360.access import partners_for
 from track360.models import Environment, User
-from track360.templatetags.ui import THEMES
+from track360.templatetags.frame import THEMES
 
 A_YEAR = timedelta(days=365)
 

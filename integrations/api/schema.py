@@ -131,17 +131,21 @@ def _entity_paths(entity: Entity) -> Json:
             )
         },
     }
-    if entity in (Entity.CUSTOMERS, Entity.TRANSACTIONS):
-        key = f"{name.lower()}_id"
-        paths[f"{root}/{{{key}}}"] = {
+    return paths if entity == Entity.ACTIVITY else paths | _record_path(entity, root)
+
+
+def _record_path(entity: Entity, root: str) -> Json:
+    key = f"{SINGULAR[entity].lower()}_id"
+    return {
+        f"{root}/{{{key}}}": {
             "get": operation(
                 f"One of the {entity}",
                 scope="read",
                 parameters=[_path(key, {"type": "string", "minLength": 1})],
-                answers={200: ("The record.", shapes.data(ref(name)))},
+                answers={200: ("The record.", shapes.data(ref(SINGULAR[entity])))},
             )
         }
-    return paths
+    }
 
 
 def _day_path() -> Json:

@@ -96,6 +96,15 @@ QUARANTINED: Json = {
 }
 
 
+FX: Json = record(
+    {
+        "source": {"type": "string", "enum": ["partner", "ecb", "manual"]},
+        "rate": or_null({"type": "number"}),
+        "rate_date": or_null({"type": "string", "format": "date"}),
+    }
+)
+
+
 def components() -> Json:
     return {
         "CustomerInput": _sent(Entity.CUSTOMERS),
@@ -109,15 +118,7 @@ def components() -> Json:
         "Transaction": _given(
             Entity.TRANSACTIONS,
             canonical_status=_canonical(StatusField.TRANSACTION_STATUS),
-            fx=or_null(
-                record(
-                    {
-                        "source": {"type": "string", "enum": ["partner", "ecb", "manual"]},
-                        "rate": or_null({"type": "number"}),
-                        "rate_date": or_null({"type": "string", "format": "date"}),
-                    }
-                )
-            ),
+            fx=or_null(FX),
         ),
         "Activity": _given(
             Entity.ACTIVITY, ggr_source={"type": ["string", "null"], "enum": ["partner", "computed", None]}

@@ -16,7 +16,7 @@ from django.test import Client, RequestFactory
 from django.utils import timezone
 from pytest_django import Settings
 
-from track360.templatetags import ui
+from track360.templatetags import frame, ui
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 SPRITE = Path(configured.BASE_DIR, "static/icons/sprite.svg").read_text()
@@ -96,9 +96,8 @@ def test_money_has_two_decimals_and_a_quieter_currency() -> None:
 
 
 def test_every_icon_that_a_template_or_a_status_names_is_in_the_sprite() -> None:
-    named = (
-        {icon for _, icon in ui.STATUS_LOOKS.values()} | set(ui.TONE_ICONS.values()) | {entry[3] for entry in ui.RAIL}
-    )
+    named = {icon for _, icon in ui.STATUS_LOOKS.values()} | set(ui.TONE_ICONS.values())
+    named |= {entry[3] for entry in frame.RAIL}
     for template in Path(configured.BASE_DIR, "templates").rglob("*.html"):
         named |= set(re.findall(r"""\{% icon "([\w-]+)""", template.read_text()))
     assert named <= ICONS
