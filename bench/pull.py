@@ -71,8 +71,9 @@ class SourceServer(embedded.Postgres):
 # -- The REST side ------------------------------------------------------------
 
 
-def serve(pages: list[bytes], port: Any) -> None:
-    """In a process of its own, so that it does not share ours."""
+def serve(url: str, port: Any) -> None:
+    """In a process of its own, which also holds the pages."""
+    pages = answers(url)
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -96,8 +97,8 @@ def serve(pages: list[bytes], port: Any) -> None:
     httpd.serve_forever()
 
 
-@contextmanager
-def rest_server(url: str) -> Iterator[str]:
+def answers(url: str) -> list[bytes]:
+    """The table as pages of JSON."""
     names = "transaction_id customer_id transaction_type transaction_subtype amount_currency amount_usd currency status"
     with psycopg2.connect(url) as connection, connection.cursor() as cursor:
         cursor.execute(
@@ -107,9 +108,13 @@ def rest_server(url: str) -> Iterator[str]:
             f" LATERAL (SELECT {', '.join(f'p.{name}' for name in names.split())}, p.transaction_date) r"
             " GROUP BY p.page ORDER BY p.page"
         )
-        pages = [row[0].encode() for row in cursor.fetchall()]
+        return [row[0].encode() for row in cursor.fetchall()]
+
+
+@contextmanager
+def rest_server(url: str) -> Iterator[str]:
     port = multiprocessing.Value("i", 0)
-    process = multiprocessing.get_context("fork").Process(target=serve, args=(pages, port), daemon=True)
+    process = multiprocessing.get_context("fork").Process(target=serve, args=(url, port), daemon=True)
     process.start()
     while not port.value:
         time.sleep(0.01)

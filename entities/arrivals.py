@@ -29,6 +29,17 @@ SELECT environment_id, entity, received, rejected
                  GROUP BY entity) AS hour
  WHERE received >= %(at_least)s AND rejected > %(share)s * received
 """
+LATE_SQL = """
+SELECT environment_id, entity, created, late, own_seconds > lag_seconds - own_seconds
+  FROM unnest(%(environments)s::bigint[]) AS environment_id,
+       LATERAL (SELECT entity, sum(created) AS created, sum(late) AS late, sum(own_seconds) AS own_seconds,
+                       sum(lag_seconds) AS lag_seconds
+                  FROM entities_batch batch
+                 WHERE batch.environment_id = environment_id.environment_id AND started_at >= %(since)s
+                   AND entity = ANY(%(entities)s) AND lags IS NOT NULL
+                 GROUP BY entity) AS hour
+ WHERE created >= %(at_least)s AND created - late < %(share)s * created
+"""
 LAST_SQL = """
 SELECT environment_id, entity, max(last.at)
   FROM unnest(%(environments)s::bigint[]) AS environment_id, unnest(%(entities)s::text[]) AS entity,
@@ -108,6 +119,35 @@ def refusals_since(environments: Sequence[int], since: dt.datetime, *, at_least:
             Refusals(environment, entity, received, rejected, causes.get((environment, entity), ""))
             for environment, entity, received, rejected in found
         ]
+
+
+@dataclass(frozen=True, slots=True)
+class Late:
+    """`is_ours`: more of the time of these records was ours than the partner's."""
+
+    environment_id: int
+    entity: str
+    created: int
+    late: int
+    is_ours: bool
+
+
+def late_since(
+    environments: Sequence[int], since: dt.datetime, *, entities: Sequence[str], at_least: int, share: float
+) -> list[Late]:
+    """Where less than `share` of at least `at_least` new records since then came within the freshness target."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            LATE_SQL,
+            {
+                "environments": list(environments),
+                "since": since,
+                "entities": list(entities),
+                "at_least": at_least,
+                "share": share,
+            },
+        )
+        return [Late(*row) for row in cursor.fetchall()]
 
 
 def last_arrivals(environments: Sequence[int]) -> dict[Place, dt.datetime]:

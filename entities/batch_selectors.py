@@ -74,6 +74,7 @@ SELECT environment_id, entity, door
                  ORDER BY batch.started_at LIMIT 1) AS first
 """
 LIVE_DOORS = (Batch.Door.PUSH, Batch.Door.PULL)
+ARRIVING_DOORS = (*LIVE_DOORS, Batch.Door.BACKFILL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,10 +117,10 @@ def hours_for(environment: Environment, *, hours: int, now: dt.datetime) -> list
 
 
 def arrivals_in(environments: Iterable[Environment]) -> set[Arrived]:
-    """Which entities were taken in, in which environment, pushed or pulled."""
+    """Which entities were taken in, in which environment: pushed, pulled, or by a backfill."""
     with connection.cursor() as cursor:
         ids = [environment.pk for environment in environments]
-        cursor.execute(ARRIVED_SQL, [ids, Entity.values, [str(door) for door in LIVE_DOORS]])
+        cursor.execute(ARRIVED_SQL, [ids, Entity.values, [str(door) for door in ARRIVING_DOORS]])
         return {Arrived(*row) for row in cursor.fetchall()}
 
 

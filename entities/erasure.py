@@ -1,4 +1,4 @@
-"""Erasing a customer: what is personal goes from the record, its history and the quarantine; money stays.
+"""Erasing a customer: what is personal goes from the record, its history, the quarantine and differences.
 
 Two steps, so that the environment is held only for a moment. The first one, with the environment's lock to itself,
 writes the `Erasure` and empties the record and its history: no batch is under way then, and each later one finds the
@@ -12,9 +12,9 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import connection
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
-from entities.models import Customer, Erasure, QuarantinedRecord
+from entities.models import Customer, Difference, Erasure, QuarantinedRecord
 from entities.pipeline.erased import concerns, plain_fields, without_personal
 from entities.pipeline.report import PII_FIELDS
 from entities.pipeline.upsert import in_transaction
@@ -38,7 +38,7 @@ def is_stored(environment: Environment, customer_id: str) -> bool:
         return False
     if Customer.objects.filter(environment=environment, customer_id=customer_id).exists():
         return True
-    return any(customer_id in concerns(record.payload) for record in _mentions(environment, customer_id).iterator())
+    return any(customer_id in _concerned(record) for record in _mentions(environment, customer_id).iterator())
 
 
 def checked_reason(reason: str) -> str:
@@ -125,14 +125,27 @@ def erase_quarantine(environment: Environment, customer_id: str) -> int:
     """A part of the second step: the refused records about the customer keep their plain fields; gives how many."""
     changed = 0
     for record in _mentions(environment, customer_id).iterator(chunk_size=CHUNK):
-        if customer_id not in concerns(record.payload):
+        if customer_id not in _concerned(record):
             continue
         payload = without_personal(record.entity, record.payload)
+        edited = None if record.edited is None else without_personal(record.entity, record.edited)
         errors = scrubbed_findings(record.errors)
-        if payload != record.payload or errors != record.errors:
+        if (payload, edited, errors) != (record.payload, record.edited, record.errors):
             QuarantinedRecord.objects.filter(environment=environment, pk=record.pk).update(
-                payload=payload, errors=errors
+                payload=payload, edited=edited, errors=errors
             )
+            changed += 1
+    return changed
+
+
+def erase_differences(environment: Environment, customer_id: str) -> int:
+    """A part of the second step: pulled versions of the customer, kept beside the pushed one; gives how many."""
+    changed = 0
+    found = Difference.objects.filter(environment=environment, payload__contains=as_written(customer_id)).order_by("id")
+    for difference in found.iterator(chunk_size=CHUNK):
+        payload = without_personal(difference.entity, difference.payload)
+        if customer_id in concerns(difference.payload) and payload != difference.payload:
+            Difference.objects.filter(environment=environment, pk=difference.pk).update(payload=payload)
             changed += 1
     return changed
 
@@ -154,7 +167,12 @@ def as_written(customer_id: str) -> str:
 
 
 def _mentions(environment: Environment, customer_id: str) -> QuerySet[QuarantinedRecord]:
-    """The refused records in whose text the id stands somewhere."""
+    """The refused records in whose text the id stands somewhere, as sent or as edited."""
+    written = as_written(customer_id)
     return QuarantinedRecord.objects.filter(
-        environment=environment, payload__contains=as_written(customer_id)
+        Q(payload__contains=written) | Q(edited__contains=written), environment=environment
     ).order_by("id")
+
+
+def _concerned(record: QuarantinedRecord) -> set[str]:
+    return concerns(record.payload) | concerns(record.edited)

@@ -16,6 +16,7 @@ from django.utils import timezone
 from entities import releases, replays
 from entities.fx import download_history, load_history
 from entities.fx_fill import fill_missing
+from entities.lag_hours import roll_up
 from entities.models import Replay
 from track360.models import Environment
 from track360.problems import Problem
@@ -44,6 +45,12 @@ def fill_missing_rates() -> None:
     for environment in Environment.objects.order_by("pk"):
         if filled := fill_missing(environment):
             logger.info("%s: %d amounts in dollars filled in", environment, filled)
+
+
+@shared_task(name="entities.roll_up_freshness")
+def roll_up_freshness() -> None:
+    for environment in Environment.objects.order_by("pk"):
+        roll_up(environment, now=timezone.now())
 
 
 # -- Replays -------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""The integrations team's pages on clients and requests. Secrets are made in the portal and shown nowhere."""
+"""The integrations team's pages on clients, requests and what is fetched. Secrets are shown nowhere."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from oauth2_provider.models import (
 from unfold.decorators import action
 
 from integrations.clients import revoke_client
-from integrations.models import ApiRequest, Client, ClientSecret
+from integrations.models import ApiRequest, Client, ClientSecret, Connection, DayTotals, Feed, SyncRun
 from track360.team_admin import EnvironmentFilter, ReadOnlyAdmin, ReadOnlyInline
 
 # The OAuth library registers pages of its own, with tokens on them.
@@ -92,3 +92,69 @@ class ApiRequestAdmin(ReadOnlyAdmin):
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
         return self.by_uuid(queryset, search_term), False
+
+
+class FeedInline(ReadOnlyInline):
+    model = Feed
+    fields = ["entity", "pattern", "every_minutes", "daily_at", "cursor", "is_on", "paused_at", "removed_at"]
+    show_change_link = True
+
+
+@admin.register(Connection)
+class ConnectionAdmin(ReadOnlyAdmin):
+    """To look at: the portal changes them. Of the secret only since when it stands."""
+
+    list_display = ["name", "environment", "kind", "place", "is_on", "passed_at", "removed_at"]
+    list_filter = [EnvironmentFilter, "kind", "is_on"]
+    list_select_related = ["environment__partner"]
+    search_fields = ["name", "base_url", "host"]
+    exclude = ["sealed_secret"]
+    inlines = [FeedInline]
+    ordering = ["-created_at", "-id"]
+
+    @admin.display(description="leads to")
+    def place(self, connection: Connection) -> str:
+        return connection.host if connection.is_sql else connection.base_url
+
+
+@admin.register(Feed)
+class FeedAdmin(ReadOnlyAdmin):
+    list_display = ["entity", "environment", "connection", "pattern", "is_on", "cursor", "next_run_at", "paused_at"]
+    list_filter = [EnvironmentFilter, "entity", "pattern", "is_on"]
+    list_select_related = ["environment__partner", "connection"]
+    ordering = ["-created_at", "-id"]
+
+
+@admin.register(SyncRun)
+class SyncRunAdmin(ReadOnlyAdmin):
+    list_display = [
+        "due_at",
+        "environment",
+        "entity",
+        "kind",
+        "state",
+        "read",
+        "created",
+        "updated",
+        "rejected",
+        "problem_party",
+    ]
+    list_filter = [EnvironmentFilter, "entity", "kind", "state"]
+    list_select_related = ["environment__partner"]
+    exclude = ["lease_token"]
+    ordering = ["-environment_id", "-due_at", "-id"]
+    search_fields = ["=id"]
+    search_help_text = "A run's id"
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        return self.by_uuid(queryset, search_term), False
+
+
+@admin.register(DayTotals)
+class DayTotalsAdmin(ReadOnlyAdmin):
+    list_display = ["day", "environment", "entity", "side", "origin", "at"]
+    list_filter = [EnvironmentFilter, "entity", "side"]
+    list_select_related = ["environment__partner"]
+    ordering = ["-environment_id", "-day", "-id"]

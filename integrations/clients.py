@@ -31,6 +31,7 @@ SECRET_LENGTH = 48  # of 62 characters: 285 bits. Alphanumeric, so that HTTP Bas
 LIVE_SECRETS = 2
 DEFAULT_OVERLAP = timedelta(hours=24)
 LONGEST_OVERLAP = timedelta(days=7)
+NOT_READY = "Production credentials exist only"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,7 @@ def create_client(
     Raises ValidationError for a bad name, scope or range, and with code `not_ready` for production credentials before
     the partner has earned them (contract, section 7).
     """
-    detail = _checked_override(environment, override)
+    detail = checked_override(environment, override, what=NOT_READY)
     client = Client(
         environment=environment,
         name=_checked_name(name),
@@ -176,12 +177,15 @@ def _checked_name(name: str) -> str:
     return name
 
 
-def _checked_override(environment: Environment, override: Override | None) -> dict[str, str]:
-    """The override as audit detail; without one, production waits for the steps (contract, section 7)."""
+def checked_override(environment: Environment, override: Override | None, *, what: str) -> dict[str, str]:
+    """The override as audit detail; without one, production waits for the steps (contract, section 7).
+
+    `what` begins the sentence that says what does not happen before that.
+    """
     if environment.kind != Environment.Kind.PRODUCTION:
         return {}
     if override is None:
-        _check_steps(environment.partner)
+        _check_steps(environment.partner, what=what)
         return {}
     if not (override.by.is_staff and override.by.is_active):
         raise ValidationError("Only a member of the integrations team may override this.", code="override")
@@ -191,13 +195,13 @@ def _checked_override(environment: Environment, override: Override | None) -> di
     return {"override_by": override.by.email, "override_reason": reason}
 
 
-def _check_steps(partner: Partner) -> None:
+def _check_steps(partner: Partner, *, what: str) -> None:
     """The steps stand in an app above this one, which is asked by its name in the settings."""
     open_steps: list[int] = import_string(settings.PRODUCTION_GATE)(partner)
     if open_steps:
         numbers = ", ".join(map(str, open_steps))
         raise ValidationError(
-            "Production credentials exist only once steps 1 to 7 are green. Still open: "
+            f"{what} once steps 1 to 7 are green. Still open: "
             f"{'step' if len(open_steps) == 1 else 'steps'} {numbers}. "
             "A member of the integrations team may override this with a reason.",
             code="not_ready",

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import shlex
-import uuid
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -13,11 +11,11 @@ from typing import Any
 from django.conf import settings
 from django.db.models import Q, QuerySet
 from django.utils import timezone
-from django.utils.dateparse import parse_datetime
 
 from entities.findings import ERROR_CODES, Code
-from entities.paging import PER_PAGE, Page
+from entities.paging import Page
 from integrations.models import ApiRequest
+from integrations.time_paging import page_by_time
 from track360 import exact_json
 from track360.models import Environment
 from track360.payload import Line, payload_lines
@@ -26,7 +24,6 @@ from track360.problems import PROBLEM_TYPES
 RECENT = timedelta(hours=24)
 KEPT_DAYS = 90
 SEARCHED = 50_000  # calls looked through for a page by filters without an index
-FIRST_ID, LAST_ID = uuid.UUID(int=0), uuid.UUID(int=2**128 - 1)
 COUNTED = 1000  # refusals are counted to here
 RECORDS_IN_CURL = 10
 WITHOUT_BODY = {"GET", "HEAD", "DELETE", "OPTIONS"}
@@ -47,38 +44,8 @@ def newest_requests(
     """A page of requests, newest first. `filters` are the cleaned data of `RequestFilterForm`; None finds nothing."""
     if filters is None:
         return Page(rows=[], older=None, newer=None, is_first=True)
-    position = _read_position(before or after)
-    upwards = bool(after and not before and position)
-    order = ("at", "id") if upwards else ("-at", "-id")
-    start = _beyond(position, upwards=upwards) if position else Q()
-    near = requests_of(environment).filter(start & _indexed(filters)).order_by(*order)
-    rows, end = _search(near, _unindexed(filters), upwards=upwards)
-    more, rows = len(rows) > PER_PAGE, rows[:PER_PAGE]
-    if upwards:
-        rows.reverse()
-    older = _position_of(rows[-1].at, rows[-1].pk) if rows and (upwards or more) else ""
-    newer = _position_of(rows[0].at, rows[0].pk) if rows and (more if upwards else position) else ""
-    if end and not more:  # cut short: the next page goes on from there
-        older, newer = (older, _position_of(end, LAST_ID)) if upwards else (_position_of(end, FIRST_ID), newer)
-    return Page(
-        rows=rows,
-        older={"before": older} if older else None,
-        newer={"after": newer} if newer else None,
-        is_first=position is None,
-    )
-
-
-def _search(near: QuerySet[ApiRequest], condition: Q, *, upwards: bool) -> tuple[list[ApiRequest], dt.datetime | None]:
-    """Up to 51 rows, and where the search was cut short, if it was.
-
-    Filters that no index helps look through 50,000 calls a page: one that matches nothing must not read millions.
-    """
-    end = None
-    if condition:
-        end = near.values_list("at", flat=True)[SEARCHED : SEARCHED + 1].first()
-        if end:
-            condition &= Q(at__lte=end) if upwards else Q(at__gte=end)
-    return list(near.filter(condition).defer("detail")[: PER_PAGE + 1]), end
+    near = requests_of(environment).filter(_indexed(filters)).defer("detail")
+    return page_by_time(near, column="at", condition=_unindexed(filters), searched=SEARCHED, before=before, after=after)
 
 
 def _indexed(filters: dict[str, Any]) -> Q:
@@ -102,27 +69,6 @@ def _unindexed(filters: dict[str, Any]) -> Q:
     elif status:
         condition &= Q(status=int(status))
     return condition
-
-
-def _beyond(position: tuple[dt.datetime, uuid.UUID], *, upwards: bool) -> Q:
-    """The row comparison on (at, id), with the bound on `at` alone that lets the index start there."""
-    at, last = position
-    if upwards:
-        return Q(at__gte=at) & (Q(at__gt=at) | Q(id__gt=last))
-    return Q(at__lte=at) & (Q(at__lt=at) | Q(id__lt=last))
-
-
-def _position_of(at: dt.datetime, row_id: uuid.UUID) -> str:
-    return f"{at.isoformat()}~{row_id}"
-
-
-def _read_position(text: str) -> tuple[dt.datetime, uuid.UUID] | None:
-    moment, _, last = text.partition("~")
-    try:
-        at, row_id = parse_datetime(moment), uuid.UUID(last)
-    except ValueError:
-        return None
-    return (at, row_id) if at is not None and at.tzinfo is not None else None
 
 
 def recent_refusals(environment: Environment) -> int:

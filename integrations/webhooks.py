@@ -127,13 +127,14 @@ def _record(action: str, endpoint: WebhookEndpoint, actor: audit.Actor, **detail
 # -- Secrets and signatures ---------------------------------------------------
 
 
-def _purpose(endpoint: WebhookEndpoint) -> str:
+def secret_purpose(endpoint: WebhookEndpoint) -> str:
+    """Binds a sealed secret to its row, the old one too."""
     return f"webhook secret:{endpoint.pk}"
 
 
 def _seal_new_secret(endpoint: WebhookEndpoint) -> str:
     secret = SECRET_PREFIX + base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode()
-    endpoint.sealed_secret = seal(secret, purpose=_purpose(endpoint))
+    endpoint.sealed_secret = seal(secret, purpose=secret_purpose(endpoint))
     return secret
 
 
@@ -142,7 +143,7 @@ def signing_secrets(endpoint: WebhookEndpoint, *, now: dt.datetime) -> list[str]
     sealed = [endpoint.sealed_secret]
     if endpoint.old_secret_ends_at and endpoint.old_secret_ends_at > now:
         sealed.append(endpoint.sealed_old_secret)
-    return [unseal(text, purpose=_purpose(endpoint)) for text in sealed]
+    return [unseal(text, purpose=secret_purpose(endpoint)) for text in sealed]
 
 
 def signature(secret: str, *, message_id: str, timestamp: int, body: bytes) -> str:

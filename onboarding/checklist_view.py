@@ -28,18 +28,20 @@ WHY = {
     1: "Everything after this is judged by what is agreed here: which entities you send, how each of them travels, "
     "whom to call, and at which midnight your day begins.",
     2: "Credentials are how your programs sign in. Each program gets its own, so that one can be shut out without "
-    "stopping the others; a fetched token proves that they work.",
+    "stopping the others; a fetched token proves that they work. Where everything is pulled it is we who sign in, and "
+    "a connection that passed its test proves that we can.",
     3: "Your platform has its own words for a customer's state. They are stored as you send them; the mapping says "
     "what each of them means, so that reports count the right thing.",
     4: "A sample goes through the very checks that live data goes through, and nothing is stored. What would be "
     "refused shows here, line by line, before any program is written.",
-    5: "The first real records of each entity, in sandbox, sent the way that was agreed: your programs reach us, and "
-    "what they send is taken in.",
+    5: "The first real records of each entity, in sandbox, by the way that was agreed: your programs reach us or ours "
+    "reach you, and what comes is taken in.",
     6: "A day of traffic as it will be: enough of it, corrected where it changes, on time, and hardly anything "
     "refused. What holds here holds in production.",
     7: "Your figures and ours, day by day and currency by currency. Three complete days that agree in a row show that "
     "nothing is lost and nothing is counted twice.",
-    8: "Both sides say yes, production credentials are made, and the first production record arrives.",
+    8: "Both sides say yes, production credentials are made or a production connection is on, and the first production "
+    "record arrives.",
 }
 # What the page of a check is called on a button.
 ACTIONS = {
@@ -48,6 +50,7 @@ ACTIONS = {
     "checklist-step": "Go to the sign-off",
     "client-new": "Create credentials",
     "client-list": "Open credentials",
+    "connection-list": "Open connections",
     "mapping-list": "Map values",
     "affiliate-list": "Open affiliates",
     "sample-new": "Try a sample",
@@ -56,6 +59,8 @@ ACTIONS = {
     "transaction-list": "See transactions",
     "activity-list": "See activity",
     "quarantine-list": "See why",
+    "reconciliation": "Open reconciliation",
+    "reconciliation-day": "Open the day",
     "overview": "Open production",
 }
 NOT_FOR_VIEWERS = frozenset({"client-new", "sample-new"})

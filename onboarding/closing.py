@@ -12,6 +12,7 @@ from django.utils import timezone
 from entities.erasure import checked_reason
 from entities.pipeline.locks import INGEST_LOCK
 from integrations.clients import revoke_client
+from integrations.endings import end_fetching, forget_runs
 from integrations.models import Client, WebhookEndpoint
 from onboarding import jobs
 from onboarding.exports import available_exports
@@ -24,7 +25,8 @@ from track360.models import Environment, Invitation, Partner
 LOCK_TIMEOUT = "60s"
 STATEMENT_TIMEOUT = "200s"  # under the soft limit of a task
 
-# What a reset empties, as the page names it -> its table.
+# What a reset empties, as the page names it -> its table; beside the runs, which go with their logs.
+RUNS = "runs"
 EMPTIED = {
     "samples": "onboarding_sample",
     "differences": "entities_difference",
@@ -36,10 +38,17 @@ EMPTIED = {
     "transactions": "entities_transaction",
     "customers": "entities_customer",
     "batches": "entities_batch",
+    "hours of freshness": "entities_laghour",
+    "waivers": "integrations_waiver",
+    "doubled days": "integrations_doubledday",
+    "day totals": "integrations_daytotals",
     "status values seen": "entities_seenstatus",
     "logged requests": "integrations_apirequest",
     "counters": "entities_recordcounter",
+    "watermarks": "integrations_totalswatermark",
 }
+# Of our own book-keeping: nobody is told how many rows that were.
+UNNAMED = frozenset({"counters", "watermarks"})
 
 
 # -- Sandbox ------------------------------------------------------------------
@@ -90,6 +99,7 @@ def _reset(reset: SandboxReset) -> None:
             " (SELECT id FROM entities_quarantinedrecord WHERE environment_id = %s)",
             [environment.pk],
         )
+        reset.counts[RUNS] = forget_runs(environment)
         for store, table in EMPTIED.items():
             cursor.execute(f"DELETE FROM {table} WHERE environment_id = %s", [environment.pk])
             reset.counts[store] = cursor.rowcount
@@ -118,7 +128,9 @@ def waiting_resets() -> QuerySet[SandboxReset]:
 
 @transaction.atomic
 def close_partner(partner: Partner, *, reason: str, actor: Actor) -> None:
-    """End every access of a partner: clients, invitations, webhooks, and his people's pages. It is not undone.
+    """End every access of a partner: clients, invitations, webhooks, connections, and his people's pages.
+
+    It is not undone.
 
     What he sent stays, for the team to read. Raises ValidationError: `staff`, `reason`, `closed`, `export`.
     """
@@ -139,6 +151,7 @@ def close_partner(partner: Partner, *, reason: str, actor: Actor) -> None:
     for client in clients:
         revoke_client(client, actor=actor)
     invitations = Invitation.objects.filter(partner=partner, accepted_at=None, revoked_at=None)
+    fetching = end_fetching(partner)
     audit.record(
         "partner.closed",
         actor=actor,
@@ -148,4 +161,7 @@ def close_partner(partner: Partner, *, reason: str, actor: Actor) -> None:
         export=str(export.pk),
         invitations=invitations.update(revoked_at=timezone.now()),
         webhooks=WebhookEndpoint.objects.filter(partner=partner, is_active=True).update(is_active=False),
+        runs=fetching["runs"],
+        feeds=fetching["feeds"],
+        connections=fetching["connections"],
     )

@@ -14,7 +14,10 @@ from entities.findings import ERROR_CODES, WARNING_CODES
 from entities.models import Entity
 from entities.status_values import canonical_values
 from integrations.api.pages import EXPLANATIONS
+from integrations.conformance.checks import CHECKS
+from integrations.conformance.reading import MOST_CALLS
 from integrations.models import Client
+from integrations.pull.run import MOST_ATTEMPTS
 from onboarding import docs_fields
 from onboarding.api.schema import document
 from onboarding.retention import STORES
@@ -42,9 +45,12 @@ PAGES = (
     Page("authentication", "Authentication", "Trade a client's secret for a token that lasts an hour.", "Start"),
     Page("environments", "Environments", "Sandbox and production: the same API, nothing in common.", "Start"),
     Page("pushing", "Pushing records", "One record, a thousand, a dry run, or a whole day at once.", "Send and read"),
+    Page("pulling", "Letting us pull", "What your API or database should offer, and how we read it.", "Send and read"),
+    Page("conformance", "Checking your source", "What we look at before we rely on it.", "Send and read"),
     Page("versions", "Which version wins", "What happens when the same record arrives again.", "Send and read"),
     Page("quarantine", "Refused records", "Why they are held, and how to mend and replay them.", "Send and read"),
     Page("reading", "Reading back", "Lists, filters, cursors, and following what changes.", "Send and read"),
+    Page("runs", "Runs", "What a fetch did, what is tried again, and when a feed pauses.", "Send and read"),
     Page("automation", "Automation", "Whatever a person does in the portal, done by a program.", "Send and read"),
     Page("customers", "Customers", "Player accounts, and who brought them.", "Fields"),
     Page("transactions", "Transactions", "Deposits, withdrawals, bonuses and adjustments.", "Fields"),
@@ -58,6 +64,7 @@ PAGES = (
     Page(
         "notifications", "Notifications and webhooks", "What you are told, and how to check who tells it.", "Going live"
     ),
+    Page("reconciliation", "Reconciliation", "Your books and ours, day by day.", "Going live"),
     Page("going-live", "Going live", "Eight steps that prove themselves from your data.", "Going live"),
     Page("glossary", "Glossary", "The words of these pages.", "Going live"),
 )
@@ -158,8 +165,12 @@ def page_context(slug: str) -> dict[str, Any]:
             "problems": [(problem, *EXPLANATIONS[problem.code]) for problem in PROBLEM_TYPES.values()],
             "error_codes": ERROR_CODES.values(),
         }
+    if slug == "conformance":
+        context |= {"checks": CHECKS, "most_calls": MOST_CALLS}
     if slug == "automation":
         context["operations"] = automation_operations()
+    if slug == "runs":
+        context["most_attempts"] = MOST_ATTEMPTS
     if slug == "retention":
         context |= {"stores": STORES, "erase_command": ERASE_COMMAND.format(base_url=settings.BASE_URL)}
     if slug == "warnings":

@@ -1,4 +1,4 @@
-"""The whole erasure of a customer: the records' own part (`entities.erasure`), samples, and exports that hold him.
+"""The whole erasure of a customer: the records' own part (`entities.erasure`), samples, tests, and exports with him in.
 
 The request log needs no erasing: it masks what is personal before it is written (`integrations.payloads`). Money, and
 free text such as the note of a transaction, stay: they are the partner's books.
@@ -20,6 +20,7 @@ from entities.erasure import as_written, checked_reason, erasure_of, is_stored, 
 from entities.models import Erasure
 from entities.pipeline.erased import concerns, erased_among, without_personal
 from entities.pipeline.locks import INGEST_LOCK
+from integrations.shown_rows import erase_rows, shows
 from onboarding.exports import delete_exports
 from onboarding.models import Sample, SampleChunk
 from track360.audit import Actor
@@ -30,7 +31,9 @@ STORES = {
     "customers": "The record itself",
     "history": "Earlier versions of the record",
     "quarantine": "Refused records",
+    "differences": "Pulled versions that differ",
     "samples": "Samples",
+    "tests": "Rows that tests of connections showed",
     "exports": "Exports of the partner, deleted whole",
 }
 
@@ -38,13 +41,14 @@ STORES = {
 def erase_customer(environment: Environment, customer_id: str, *, actor: Actor, reason: str = "") -> Erasure:
     """The certificate. Erasing somebody again, or once more after a breakdown, gives the same one.
 
-    Whoever is known from a refused record or a sample alone can be erased too.
+    Whoever is known from a refused record, a sample or a test of a connection alone can be erased too.
     Raises ValidationError: `unknown_customer`, `reason`.
     """
     reason = checked_reason(reason)
     erasure = erasure_of(environment, customer_id)
     if erasure is None:
-        if not is_stored(environment, customer_id) and not _in_a_sample(environment, customer_id):
+        known = is_stored(environment, customer_id) or _in_a_sample(environment, customer_id)
+        if not known and not shows(environment, customer_id):
             raise ValidationError("This environment knows no customer with this id.", code="unknown_customer")
         erasure = entities_erasure.erase_records(environment, customer_id, actor=actor, reason=reason)
     return finish(erasure)
@@ -54,7 +58,9 @@ def finish(erasure: Erasure) -> Erasure:
     """Each store that has not been counted yet, in a transaction of its own; two at once take turns."""
     stores: dict[str, Callable[[Environment, str], int]] = {
         "quarantine": entities_erasure.erase_quarantine,
+        "differences": entities_erasure.erase_differences,
         "samples": _erase_samples,
+        "tests": erase_rows,
         "exports": lambda environment, customer_id: delete_exports(environment.partner),
     }
     for store, erase in stores.items():

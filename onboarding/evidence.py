@@ -6,18 +6,22 @@ import datetime as dt
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from django.db.models import Count, Max
+from django.db.models import BooleanField, Count, ExpressionWrapper, Max, Q
 
 from entities.batch_selectors import Arrived, Window, arrivals_in, window_for
 from entities.mapping_selectors import Coverage, status_coverage, unknown_affiliates
-from entities.models import Affiliate, Entity
-from integrations.models import Client
+from entities.models import Affiliate, Batch, Entity
+from integrations.models import Client, Connection
+from integrations.reconciliation.compare import EntityDay
+from onboarding.days import NO_SCOPE_ZONE, days_reconciled
 from onboarding.models import Pattern, RehearsalWindow, Sample, Scope, SignOff
 from track360.models import Environment, Partner
 
 UNKNOWN_COUNTED = 1000
 # A partner has hundreds of affiliates, seldom thousands; each one costs a look into an index.
 AFFILIATES_LOOKED_AT = 50_000
+# What we fetched came by one of these.
+FETCHING = (Batch.Door.PULL.value, Batch.Door.BACKFILL.value)
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,15 @@ class Clients:
 
     number: int = 0
     token_fetched_at: dt.datetime | None = None
+
+
+@dataclass(frozen=True)
+class Connections:
+    """The connections of an environment that were not removed: how many, how many passed their test, how many fetch."""
+
+    number: int = 0
+    passed: int = 0
+    on: int = 0
 
 
 @dataclass(frozen=True)
@@ -47,12 +60,14 @@ class Facts:
     proposed: Scope | None = None  # the newest version
     agreed: Scope | None = None  # the newest version that both sides accepted
     clients: Mapping[str, Clients] = field(default_factory=dict)  # environment kind -> clients
+    connections: Mapping[str, Connections] = field(default_factory=dict)  # environment kind -> connections
     statuses: Mapping[str, Coverage] = field(default_factory=dict)
     affiliates: int = 0
     unknown_affiliates: tuple[str, ...] = ()  # of both environments, at most UNKNOWN_COUNTED of each
     samples: Mapping[str, Sample] = field(default_factory=dict)  # entity -> the newest that was checked
     arrived: frozenset[tuple[str, str, str]] = frozenset()  # (environment kind, entity, door)
     rehearsal: Rehearsal | None = None
+    reconciled: tuple[tuple[EntityDay, ...], ...] = ()  # the three days that step 7 goes by, each by entity in scope
     signed_off: frozenset[str] = frozenset()  # sides
 
     @property
@@ -61,9 +76,33 @@ class Facts:
 
         In the order of `Entity`, which the database does not keep.
         """
-        scope = self.agreed or self.proposed
-        patterns = scope.patterns if scope else {entity.value: Pattern.PUSH.value for entity in Entity}
-        return {entity.value: patterns[entity.value] for entity in Entity if entity.value in patterns}
+        return _patterns(self.agreed or self.proposed)
+
+    @property
+    def is_pulled(self) -> bool:
+        """Whether every entity in scope is pulled: then nobody calls us, and nobody needs a client."""
+        return all(pattern == Pattern.PULL for pattern in self.patterns.values())
+
+    @property
+    def is_fetched(self) -> bool:
+        """Whether we fetch something, be it beside what is pushed."""
+        return any(pattern != Pattern.PUSH for pattern in self.patterns.values())
+
+    def was_fetched(self, entity: str) -> bool:
+        """Whether something of it was taken in by a feed of the sandbox, ever."""
+        return any(("sandbox", entity, door) in self.arrived for door in FETCHING)
+
+
+def _patterns(scope: Scope | None) -> dict[str, str]:
+    patterns = scope.patterns if scope else {entity.value: Pattern.PUSH.value for entity in Entity}
+    return {entity.value: patterns[entity.value] for entity in Entity if entity.value in patterns}
+
+
+def patterns_of(partner: Partner) -> dict[str, str]:
+    """As `Facts.patterns`, where nothing else of the facts is needed."""
+    agreed = Q(partner_accepted_at__isnull=False, team_accepted_at__isnull=False)
+    scopes = Scope.objects.filter(partner=partner).annotate(agreed=ExpressionWrapper(agreed, BooleanField()))
+    return _patterns(scopes.order_by("-agreed", "-id").first())
 
 
 def gather(partner: Partner, *, now: dt.datetime) -> Facts:
@@ -80,12 +119,19 @@ def gather(partner: Partner, *, now: dt.datetime) -> Facts:
         proposed=proposed,
         agreed=agreed,
         clients=_clients(partner),
+        connections=_connections(partner),
         statuses=status_coverage(partner),
         affiliates=registered,
         unknown_affiliates=tuple(_unknown_affiliates(environments.values())) if registered else (),
         samples=_newest_samples(sandbox),
         arrived=frozenset(_arrived(arrival, kinds) for arrival in arrivals_in(environments.values())),
         rehearsal=_rehearsal(partner, sandbox),
+        reconciled=days_reconciled(
+            sandbox,
+            entities=tuple(_patterns(agreed or proposed)),
+            time_zone=agreed.time_zone if agreed else NO_SCOPE_ZONE,
+            now=now,
+        ),
         signed_off=frozenset(SignOff.objects.filter(partner=partner, withdrawn_at=None).values_list("side", flat=True)),
     )
 
@@ -100,6 +146,14 @@ def _clients(partner: Partner) -> dict[str, Clients]:
         number=Count("pk", distinct=True), used_at=Max("secrets__last_used_at")
     )
     return {kind: Clients(number, used_at) for kind, number, used_at in rows}
+
+
+def _connections(partner: Partner) -> dict[str, Connections]:
+    standing = Connection.objects.filter(environment__partner=partner, removed_at=None).order_by()
+    rows = standing.values_list("environment__kind").annotate(
+        number=Count("pk"), passed=Count("passed_at"), on=Count("pk", filter=Q(is_on=True))
+    )
+    return {kind: Connections(number, passed, on) for kind, number, passed, on in rows}
 
 
 def _unknown_affiliates(environments: Iterable[Environment]) -> list[str]:

@@ -1,7 +1,7 @@
 """All of a partner's data as one zip of JSON lines, written by a worker from server-side cursors.
 
 PostgreSQL writes each line itself, so that amounts and times are those of its columns, and no more than a few thousand
-rows are held at a time. Nothing secret is read: of clients, invitations and webhooks only the columns that are not.
+rows are held at a time. Nothing secret is read: of clients, connections, webhooks, invitations some columns stay out.
 """
 
 from __future__ import annotations
@@ -29,17 +29,30 @@ from entities.models import (
     Affiliate,
     Batch,
     Customer,
+    Difference,
     Erasure,
     JsonTextField,
     MappingChange,
     MappingChangeLine,
     QuarantinedRecord,
+    QuarantineEvent,
     RecordChange,
+    Replay,
     SeenStatus,
     StatusMapping,
     Transaction,
 )
-from integrations.models import Client, WebhookEndpoint
+from integrations.models import (
+    Client,
+    ConformanceReport,
+    Connection,
+    DayTotals,
+    DoubledDay,
+    Feed,
+    SyncRun,
+    Waiver,
+    WebhookEndpoint,
+)
 from onboarding import jobs
 from onboarding.models import (
     Onboarding,
@@ -77,7 +90,9 @@ OF_ENVIRONMENT = (
     Contents("activity", Activity, "environment_id"),
     Contents("history", RecordChange, "environment_id"),
     Contents("quarantine", QuarantinedRecord, "environment_id"),
+    Contents("replays", Replay, "environment_id"),
     Contents("batches", Batch, "environment_id"),
+    Contents("differences", Difference, "environment_id"),
     Contents("erasures", Erasure, "environment_id"),
     Contents("status_values_seen", SeenStatus, "environment_id"),
     Contents(
@@ -85,6 +100,20 @@ OF_ENVIRONMENT = (
         Client,
         "environment_id",
         without=("client_secret", "hash_client_secret", "user", "redirect_uris", "post_logout_redirect_uris"),
+    ),
+    Contents("connections", Connection, "environment_id", without=("sealed_secret",)),
+    Contents("feeds", Feed, "environment_id"),
+    Contents("runs", SyncRun, "environment_id", without=("lease_token",)),
+    Contents("conformance_reports", ConformanceReport, "environment_id"),
+    Contents("day_totals", DayTotals, "environment_id"),
+    Contents("doubled_days", DoubledDay, "environment_id"),
+    Contents("waivers", Waiver, "environment_id"),
+)
+# What hangs on the rows of another file: the contents, and the condition that finds them.
+OF_OTHERS = (
+    (
+        Contents("quarantine_events", QuarantineEvent, "environment_id"),
+        "t.record_id IN (SELECT id FROM entities_quarantinedrecord WHERE environment_id = %s)",
     ),
 )
 OF_PARTNER = (
@@ -212,6 +241,9 @@ def _write(partner: Partner, file: Any) -> dict[str, int]:
             for contents in OF_ENVIRONMENT:
                 name = f"{environment.kind}/{contents.name}.jsonl"
                 counts[name] = _write_lines(archive, name, _lines(contents, environment.pk))
+            for contents, where in OF_OTHERS:
+                name = f"{environment.kind}/{contents.name}.jsonl"
+                counts[name] = _write_lines(archive, name, _lines(contents, environment.pk, where=where))
         for contents in OF_PARTNER:
             name = f"{contents.name}.jsonl"
             counts[name] = _write_lines(archive, name, _lines(contents, partner.pk))

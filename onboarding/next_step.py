@@ -34,7 +34,8 @@ class Facts:
     role: str
     walk: NextStep | None  # what the checklist says; None once all its steps are done
     missing: list[int]  # the steps before production that are open
-    has_client: bool  # one that is not revoked
+    has_way_in: bool  # a client that is not revoked, or a connection through which we fetch
+    is_pulled: bool  # whether we fetch everything
     day: Traffic  # the last 24 hours
     last_refused_request: str | None  # id of the newest refused request of these hours
 
@@ -49,8 +50,8 @@ def _open_questions(facts: Facts) -> Iterator[NextStep]:
             "suspended",
             "Suspended: every call gets 401. What was sent stays readable here. The integrations team lifts it.",
         )
-    if facts.environment.kind == Environment.Kind.PRODUCTION and not facts.has_client:
-        yield _production_without_client(facts)
+    if facts.environment.kind == Environment.Kind.PRODUCTION and not facts.has_way_in:
+        yield _production_without_way_in(facts)
     if facts.walk is not None:
         yield facts.walk
     if facts.day.refused or facts.last_refused_request:
@@ -62,11 +63,17 @@ def _url(facts: Facts, name: str, *more: str) -> str:
     return reverse(name, args=[facts.environment.partner.slug, facts.environment.kind, *more])
 
 
-def _production_without_client(facts: Facts) -> NextStep:
+def _production_without_way_in(facts: Facts) -> NextStep:
     if facts.missing:
         which, them = _in_words(facts.missing)
         sentence = f"Production is not open yet: {which} missing. Next: finish {them} in the sandbox."
         return NextStep("not_open", sentence, "Open the checklist", _url(facts, "checklist"))
+    if facts.is_pulled:
+        sentence = "Production is open: it has no connection yet."
+        if facts.role not in MANAGERS:
+            return NextStep("no_connection", f"{sentence} An owner or developer of the team sets it up.")
+        url = _url(facts, "connection-list")
+        return NextStep("no_connection", f"{sentence} Next: set it up.", "Open connections", url)
     sentence = "Production is open: it has no credentials yet."
     if facts.role not in MANAGERS:
         return NextStep("no_client", f"{sentence} An owner or developer of the team creates them.")

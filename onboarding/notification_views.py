@@ -25,6 +25,7 @@ LOOKS = {
     Notification.Kind.STEP_BACK: ("warning", "warning", "Open the step"),
     Notification.Kind.SECRET_EXPIRES: ("key", "warning", "Open the client"),
     Notification.Kind.REFUSALS: ("cross-circle", "danger", "See what was refused"),
+    Notification.Kind.LATE: ("freshness", "warning", "See how fresh your records are"),
     Notification.Kind.SILENCE: ("clock", "danger", "See the requests"),
     Notification.Kind.MENTION: ("user", "info", "Open the step"),
     Notification.Kind.WEBHOOK_OFF: ("cross-circle", "danger", "Open the webhook"),

@@ -12,7 +12,10 @@ from entities.batch_selectors import Hour, Traffic, hours_for, totals_for, traff
 from entities.models import Entity
 from entities.quarantine_causes import Cause, quarantine_causes
 from entities.snippets import BACKSLASH, push_command
-from integrations.models import ApiRequest, Client
+from integrations.models import ApiRequest, Client, Connection
+from integrations.run_selectors import Pulls, pulls_of
+from onboarding.evidence import patterns_of
+from onboarding.models import Pattern
 from track360.models import Environment, Partner
 
 DAY = 24
@@ -22,12 +25,14 @@ LISTED = 5  # of each kind of problem
 @dataclass(frozen=True)
 class Overview:
     command: str  # the curl that brings the first data; empty once some is here, or where nothing may call
-    has_client: bool
+    has_way_in: bool  # a client, or a connection through which we fetch
+    is_pulled: bool  # whether we fetch everything; without a client only
     totals: dict[str, int]
     hours: list[Hour]
     day: Traffic  # the last 24 hours
     refused_requests: list[ApiRequest]
     causes: list[Cause]
+    pulls: Pulls | None  # None where nothing is fetched
 
 
 def overview_of(environment: Environment, *, hours: int, now: dt.datetime) -> Overview:
@@ -36,14 +41,20 @@ def overview_of(environment: Environment, *, hours: int, now: dt.datetime) -> Ov
     totals = totals_for(environment)
     client_id, token_fetched = _client(environment)
     waits = environment.partner.status == Partner.Status.ACTIVE and not totals[Entity.CUSTOMERS]
+    # Asked for only where it decides something: most pages have a client, and customers.
+    patterns = patterns_of(environment.partner) if waits or client_id is None else {}
+    waits = waits and patterns.get(Entity.CUSTOMERS) != Pattern.PULL
     return Overview(
         command=_command(client_id, token_fetched=token_fetched) if client_id and waits else "",
-        has_client=client_id is not None,
+        has_way_in=client_id is not None
+        or Connection.objects.filter(environment=environment, removed_at=None).exists(),
+        is_pulled=set(patterns.values()) == {Pattern.PULL.value},
         totals=totals,
         hours=counted,
         day=traffic_over(counted[-DAY:]),
         refused_requests=_refused_requests(environment, since=now - dt.timedelta(hours=DAY)),
         causes=quarantine_causes(environment, limit=LISTED),
+        pulls=pulls_of(environment),
     )
 
 

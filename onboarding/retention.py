@@ -5,12 +5,16 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from django.conf import settings
 from django.contrib.sessions.models import Session
 from django.db import connection, transaction
+from django.db.models import Model, QuerySet
 from django.utils import timezone
 
+from entities.models import QuarantinedRecord
+from integrations.models import ConnectionTest, SyncRun
 from integrations.partitions import KEPT_DAYS, drop_old_partitions
 from onboarding.exports import KEPT as EXPORTS_KEPT
 from onboarding.exports import delete_file
@@ -62,7 +66,6 @@ _BATCHES = """
        AND b.id <> ALL (ARRAY(SELECT DISTINCT ON (environment_id, entity, door) id FROM entities_batch
                                WHERE NOT refused AND received > rejected
                                ORDER BY environment_id, entity, door, started_at, id))"""
-_QUARANTINE = "SELECT id FROM entities_quarantinedrecord WHERE received_at < %(before)s ORDER BY id"
 # The newest sample of an entity says whether step 4 is met, the newest valid customers count as known in samples.
 _SAMPLES = """
     SELECT s.id FROM onboarding_sample s
@@ -74,6 +77,45 @@ _SAMPLES = """
             HAVING count(*) > 0
                AND (s.state <> 'done' OR s.invalid > 0 OR s.total = 0
                     OR bool_or(n.state = 'done' AND n.invalid = 0 AND n.total > 0))))"""
+
+
+# A run's log goes as a whole, by the run's end; a run that has not ended keeps all of it.
+_RUN_LOGS = """
+    SELECT e.id FROM integrations_syncrun r JOIN integrations_syncevent e ON e.run_id = r.id
+     WHERE r.finished_at < %(before)s"""
+# The newest test of a connection says why it is on, or why it is not.
+_TESTS = """
+    SELECT t.id FROM integrations_connectiontest t
+     WHERE t.requested_at < %(before)s
+       AND EXISTS (SELECT FROM integrations_connectiontest n
+                    WHERE n.connection_id = t.connection_id
+                      AND (n.requested_at, n.id) > (t.requested_at, t.id))"""
+_REPORTS = "SELECT id FROM integrations_conformancereport WHERE requested_at < %(before)s"
+_DIFFERENCES = "SELECT id FROM entities_difference WHERE closed_at < %(before)s"
+_REPLAYS = "SELECT id FROM entities_replay WHERE requested_at < %(before)s"
+
+
+def _forget_quarantine(before: dt.datetime, limit: int) -> int:
+    """With what happened to each."""
+    old = QuarantinedRecord.objects.filter(received_at__lt=before).order_by("pk")
+    return _forget_whole(QuarantinedRecord, old, limit)
+
+
+def _forget_runs(before: dt.datetime, limit: int) -> int:
+    """Those that have ended."""
+    return _forget_whole(SyncRun, SyncRun.objects.filter(finished_at__lt=before), limit)
+
+
+def _forget_whole(model: type[Model], old: QuerySet[Any], limit: int) -> int:
+    """Rows with all that hangs on them; gives how many rows, not counting that."""
+    ids = list(old.values_list("pk", flat=True)[:limit])
+    model._default_manager.filter(pk__in=ids).delete()
+    return len(ids)
+
+
+def _forget_shown_rows(before: dt.datetime, limit: int) -> int:
+    shown = ConnectionTest.objects.filter(requested_at__lt=before, rows__isnull=False)
+    return ConnectionTest.objects.filter(pk__in=list(shown.values_list("pk", flat=True)[:limit])).update(rows=None)
 
 
 def _forget_samples(before: dt.datetime, limit: int) -> int:
@@ -117,7 +159,7 @@ AS_LONG_AS = "As long as the partner"
 STORES = (
     Store(
         "Records and their history",
-        "Customers, transactions and activity as last sent, and each earlier version.",
+        "Customers, transactions and activity as last sent, each earlier version, and by which ways a record came.",
         "They are what commissions are computed and disputed from.",
         how=AS_LONG_AS,
     ),
@@ -144,7 +186,75 @@ STORES = (
         "Half a year to mend and send them again.",
         kept=dt.timedelta(days=180),
         since="the refusal",
-        forget=_delete("entities_quarantinedrecord", _QUARANTINE),
+        forget=_forget_quarantine,
+    ),
+    Store(
+        "Replays",
+        "That refused records were tried again, and how many passed.",
+        "As long as the records that they were of.",
+        kept=dt.timedelta(days=180),
+        since="the replay",
+        forget=_delete("entities_replay", _REPLAYS),
+    ),
+    Store(
+        "Connections and feeds",
+        "Where we fetch, how and when. A secret is deleted at once when its connection is removed.",
+        "They say where records came from.",
+        how=AS_LONG_AS,
+    ),
+    Store(
+        "Rows shown by tests",
+        "Up to ten records of each entity that a test of a connection read.",
+        "Time to name the fields rightly. They may hold personal data, and nothing rests on them.",
+        kept=dt.timedelta(days=30),
+        since="the test",
+        forget=_forget_shown_rows,
+    ),
+    Store(
+        "Tests of connections",
+        "Whether we could reach, sign in and read, and how long it took.",
+        "To see since when something fails. The newest of each connection stays: it says why it is on.",
+        kept=dt.timedelta(days=90),
+        since="the test",
+        forget=_delete("integrations_connectiontest", _TESTS),
+    ),
+    Store(
+        "Logs of runs",
+        "Each request that a fetch made: address without secrets, status, time, size.",
+        "As long as the log of requests that come to us.",
+        kept=dt.timedelta(days=KEPT_DAYS),
+        since="the end of the run",
+        forget=_delete("integrations_syncevent", _RUN_LOGS),
+    ),
+    Store(
+        "Runs",
+        "What each fetch read and stored: counts, times and cursors, no records.",
+        "As long as batches, which name the run that brought them.",
+        kept=dt.timedelta(days=400),
+        since="the end of the run",
+        forget=_forget_runs,
+    ),
+    Store(
+        "Conformance reports",
+        "How an API or database behaved when it was fetched from.",
+        "To show that it has changed since.",
+        kept=dt.timedelta(days=365),
+        since="the report was asked for",
+        forget=_delete("integrations_conformancereport", _REPORTS),
+    ),
+    Store(
+        "Differences",
+        "Pulled versions that were unlike the pushed ones, and what was decided.",
+        "A year's books can be gone through again. Those that nobody has decided stay.",
+        kept=dt.timedelta(days=400),
+        since="the decision",
+        forget=_delete("entities_difference", _DIFFERENCES),
+    ),
+    Store(
+        "Reconciliation",
+        "Totals of each day, ours and the partner's, waivers, and days that came doubled.",
+        "They are what commissions are computed and disputed from.",
+        how=AS_LONG_AS,
     ),
     Store(
         "Samples",

@@ -18,7 +18,7 @@ from django.views.decorators.http import require_safe
 from entities.addresses import portal_url
 from integrations.submissions import is_first
 from onboarding import tasks
-from onboarding.closing import EMPTIED, close_partner, newest_reset
+from onboarding.closing import EMPTIED, RUNS, UNNAMED, close_partner, newest_reset
 from onboarding.exports import KEPT, available_exports, exports_of
 from onboarding.jobs import OPEN
 from onboarding.models import Scope
@@ -100,15 +100,16 @@ def reset(request: PortalRequest) -> HttpResponse:
         return redirect(request.path)
     newest = newest_reset(request.environment)
     under_way = newest is not None and newest.state in OPEN
+    named = [name for name in (*EMPTIED, RUNS) if name not in UNNAMED]
     context = {
         "form": form,
         "reset": newest,
         "under_way": under_way,
         "state": "Being emptied. Calls to the sandbox wait meanwhile, for 20 seconds at most."
         if under_way
-        else "Takes away everything that was sent to the sandbox, and nothing else. It cannot be undone.",
-        "emptied": list(EMPTIED)[:-1],
-        "counts": [] if newest is None else [(name, newest.counts[name]) for name in EMPTIED if name in newest.counts],
+        else "Takes away everything that was sent to the sandbox or fetched into it. It cannot be undone.",
+        "emptied": named,
+        "counts": [] if newest is None else [(name, newest.counts[name]) for name in named if name in newest.counts],
         "breadcrumbs": _trail(request, "Reset the sandbox"),
         "cancel_url": portal_url(request, "settings"),
     }

@@ -10,8 +10,10 @@ from functools import partial
 from entities.batch_selectors import Window
 from entities.mapping_selectors import Coverage
 from entities.models import Batch, Entity, StatusField
+from integrations.reconciliation.compare import State as DayState
 from onboarding.checks import Check
-from onboarding.evidence import UNKNOWN_COUNTED, Clients, Facts, Rehearsal
+from onboarding.days import AGREED, sentence_of_day
+from onboarding.evidence import UNKNOWN_COUNTED, Clients, Connections, Facts, Rehearsal
 from onboarding.models import Pattern, Sample
 from onboarding.models.checklist import Side
 
@@ -27,8 +29,6 @@ LEAST_RECORDS = 100
 IN_TIME_SHARE = 0.95
 REFUSED_SHARE = 0.01
 PROPOSE = "propose the scope"
-CONNECT = "set up the connection"
-NO_CONNECTIONS = "Connections, through which we fetch, are not available yet."
 
 
 # -- Phase 1: kick-off --------------------------------------------------------
@@ -64,9 +64,15 @@ def scope_agreed(facts: Facts) -> Checks:
 
 
 def credentials_in_use(facts: Facts) -> Checks:
-    if set(facts.patterns.values()) == {Pattern.PULL.value}:
-        text = "A sandbox connection has passed its test"
-        yield Check(text, False, NO_CONNECTIONS, waiting_for=TEAM, todo=CONNECT)
+    if facts.is_pulled:
+        connections = facts.connections.get("sandbox", Connections())
+        yield Check(
+            "A sandbox connection has passed its test",
+            connections.passed > 0,
+            "None has passed a test as it stands now." if connections.number else "There is no connection yet.",
+            "connection-list",
+            todo="test the sandbox connection" if connections.number else "set up a sandbox connection",
+        )
         return
     clients = facts.clients.get("sandbox", Clients())
     yield Check(
@@ -186,9 +192,9 @@ def first_data(facts: Facts) -> Checks:
             text, todo = f"Pushed to the sandbox: {entity}", f"push {entity} to the sandbox"
             yield Check(text, pushed, reason, f"{_singular(entity)}-list", todo=todo)
         if pattern != Pattern.PUSH:
-            fetched = ("sandbox", entity, Batch.Door.PULL.value) in facts.arrived
-            text = f"Fetched into the sandbox: {entity}"
-            yield Check(text, fetched, NO_CONNECTIONS, waiting_for=TEAM, todo=CONNECT)
+            reason = f"No {entity} have been taken in from a connection yet."
+            text, todo = f"Fetched into the sandbox: {entity}", f"have {entity} fetched into the sandbox"
+            yield Check(text, facts.was_fetched(entity), reason, "connection-list", todo=todo)
 
 
 def rehearsed(facts: Facts) -> Checks:
@@ -204,8 +210,8 @@ def rehearsed(facts: Facts) -> Checks:
         "checklist-rehearsal",
         todo="open a rehearsal window",
     )
-    for entity in facts.patterns:
-        yield from _rehearsed(entity, rehearsal)
+    for entity, pattern in facts.patterns.items():
+        yield from _rehearsed(entity, rehearsal, pattern=pattern)
 
 
 def rehearsal_is_earned(facts: Facts) -> bool:
@@ -213,10 +219,15 @@ def rehearsal_is_earned(facts: Facts) -> bool:
     rehearsal = facts.rehearsal
     if facts.proposed is None or rehearsal is None or rehearsal.earned_at is not None:
         return False
-    return all(check.met for entity in facts.patterns for check in _rehearsed(entity, rehearsal))
+    return all(
+        check.met
+        for entity, pattern in facts.patterns.items()
+        for check in _rehearsed(entity, rehearsal, pattern=pattern)
+    )
 
 
-def _rehearsed(entity: str, rehearsal: Rehearsal | None) -> Checks:
+def _rehearsed(entity: str, rehearsal: Rehearsal | None, *, pattern: str) -> Checks:
+    send, sent = ("let us fetch", "fetched") if pattern == Pattern.PULL else ("send", "sent")
     earned = rehearsal is not None and rehearsal.earned_at is not None
     came = rehearsal.windows.get(entity, Window()) if rehearsal else Window()
     judged = came.accepted + came.refused
@@ -227,15 +238,15 @@ def _rehearsed(entity: str, rehearsal: Rehearsal | None) -> Checks:
         f"At least {LEAST_RECORDS} {records}",
         earned or came.accepted >= LEAST_RECORDS,
         f"{came.accepted:,} of {LEAST_RECORDS} {records} so far.",
-        todo=f"send {LEAST_RECORDS - came.accepted} {'more ' if came.accepted else ''}{records}",
+        todo=f"{send} {LEAST_RECORDS - came.accepted} {'more ' if came.accepted else ''}{records}",
         figure="" if earned else f"{came.accepted:,} of {LEAST_RECORDS}",
         share=None if earned else min(1.0, came.accepted / LEAST_RECORDS),
     )
     yield check(
-        f"At least one of the {records} is sent again, with a change",
+        f"At least one of the {records} is {sent} again, with a change",
         earned or came.updated > 0,
         f"None of the {records} has been updated so far.",
-        todo=f"send one of the {records} again, with a change",
+        todo=f"{send} one of the {records} again, with a change",
         figure="" if earned else f"{came.updated:,} updated",
     )
     yield check(
@@ -244,7 +255,7 @@ def _rehearsed(entity: str, rehearsal: Rehearsal | None) -> Checks:
         f"{in_time:,} of {came.created:,} came in time ({_percent(in_time, came.created)})."
         if came.created
         else f"No new {records} have come so far.",
-        todo=f"send new {records} within the freshness target",
+        todo=f"{send} new {records} within the freshness target",
         figure=_percent(in_time, came.created) if came.created and not earned else "",
     )
     yield check(
@@ -254,7 +265,7 @@ def _rehearsed(entity: str, rehearsal: Rehearsal | None) -> Checks:
         if judged
         else f"No {records} have come so far.",
         url_name="quarantine-list" if came.refused else f"{_singular(entity)}-list",
-        todo=f"send {records} that are not refused",
+        todo=f"{send} {records} that are not refused",
         figure=_percent(came.refused, judged) if judged and not earned else "",
     )
 
@@ -268,12 +279,24 @@ def _percent(part: int, whole: int) -> str:
 
 
 def reconciled(facts: Facts) -> Checks:
+    yield from _in_scope(facts)
+    for number, day in enumerate(facts.reconciled):
+        date = day[0].day
+        yield Check(
+            f"{('First', 'Second', 'Third')[number]} day agrees: {date:%-d %B %Y}",
+            all(one.state in AGREED for one in day),
+            sentence_of_day(day),
+            "reconciliation-day",
+            url_kwargs={"day": date.isoformat()},
+            todo=f"reconcile {date:%-d %B}",
+            figure="waived" if any(one.state == DayState.WAIVED for one in day) else "",
+        )
     yield Check(
-        "Counts and sums agree with the partner's control totals for 3 days in a row",
-        False,
-        "Control totals are not available yet.",
-        waiting_for=TEAM,
-        todo="make control totals available",
+        "At least one of the three days is not empty",
+        any(not one.is_empty for day in facts.reconciled for one in day),
+        "Nothing is stored of these days.",
+        "reconciliation",
+        todo="send the records of one of these days",
     )
 
 
@@ -288,22 +311,32 @@ def live(facts: Facts) -> Checks:
             waiting_for=side,
             todo="sign off",
         )
-    clients = facts.clients.get("production", Clients())
-    yield Check(
-        "A production client exists",
-        clients.number > 0,
-        "There is none yet.",
-        "client-list",
-        kind="production",
-        todo="create production credentials",
-    )
+    if not facts.is_pulled:
+        yield Check(
+            "A production client exists",
+            facts.clients.get("production", Clients()).number > 0,
+            "There is none yet.",
+            "client-list",
+            kind="production",
+            todo="create production credentials",
+        )
+    if facts.is_fetched:
+        connections = facts.connections.get("production", Connections())
+        yield Check(
+            "A production connection is on",
+            connections.on > 0,
+            "None is switched on." if connections.number else "There is none yet.",
+            "connection-list",
+            kind="production",
+            todo=f"{'switch on' if connections.number else 'set up'} the production connection",
+        )
     yield Check(
         "The first production record has arrived",
         any(kind == "production" for kind, _, _ in facts.arrived),
         "No record has arrived in production yet.",
         "overview",
         kind="production",
-        todo="send the first record to production",
+        todo=f"{'let us fetch' if facts.is_pulled else 'send'} the first production record",
     )
 
 
@@ -361,7 +394,7 @@ STEPS = (
         "credentials",
         "Credentials in use",
         PHASES[0],
-        "A sandbox client that has fetched a token.",
+        "A sandbox client that has fetched a token, or a connection that passed its test.",
         credentials_in_use,
     ),
     Step(

@@ -11,10 +11,24 @@ from django.db import DatabaseError, transaction
 from django.utils import timezone
 
 from entities.pipeline.validate import MAX_RECORDS
-from onboarding import checklist, closing, delivery, erasure, exports, retention, sample_checks, samples, watch
+from integrations.models import Feed
+from integrations.reconciliation import counting
+from onboarding import (
+    checklist,
+    closing,
+    delivery,
+    erasure,
+    exports,
+    reconciling,
+    retention,
+    sample_checks,
+    samples,
+    watch,
+)
+from onboarding.days import time_zone_of
 from onboarding.models import Delivery, PartnerExport, Sample, SandboxReset
 from track360.audit import Actor
-from track360.models import Environment, Partner
+from track360.models import Environment, Partner, User
 
 logger = logging.getLogger(__name__)
 
@@ -22,6 +36,7 @@ logger = logging.getLogger(__name__)
 RESTS = dt.timedelta(seconds=30)
 # A doorbell that nobody has answered in this time is rung again.
 UNANSWERED = dt.timedelta(seconds=45)
+RECONCILING_SECONDS = 50.0
 
 
 @shared_task(name="onboarding.check_sample")
@@ -45,6 +60,33 @@ def compute_checklists() -> None:
             checklist.compute(partner, now=timezone.now())
         except DatabaseError:
             logger.exception("The checklist of %s could not be computed", partner.slug)
+
+
+@shared_task(name="onboarding.reconcile")
+def reconcile() -> None:
+    """Each minute: the day totals of the environments where something came."""
+    reconciling.reconcile(budget_seconds=RECONCILING_SECONDS)
+
+
+@shared_task(name="onboarding.count_at_source")
+def count_at_source(feed_id: str, first: str, last: str, user_id: int | None, client_id: str) -> None:
+    feed = Feed.objects.select_related("connection", "environment__partner").get(pk=feed_id)
+    counting.count_at_source(
+        feed,
+        first=dt.date.fromisoformat(first),
+        last=dt.date.fromisoformat(last),
+        time_zone=time_zone_of(feed.environment.partner),
+        actor=Actor(user=User.objects.get(pk=user_id) if user_id else None, client_id=client_id),
+    )
+
+
+@transaction.atomic
+def start_count(environment: Environment, entity: str, *, first: dt.date, last: dt.date, actor: Actor) -> None:
+    """Ask for a count at the partner's database, and ring. It cannot fail for want of a broker."""
+    zone = time_zone_of(environment.partner)
+    feed = counting.request_count(environment, entity, first=first, last=last, time_zone=zone, actor=actor)
+    arguments = (str(feed.pk), str(first), str(last), actor.user.pk if actor.user else None, actor.client_id)
+    transaction.on_commit(lambda: count_at_source.delay(*arguments), robust=True)
 
 
 def start_check(sample: Sample) -> None:

@@ -10,8 +10,11 @@ from onboarding import (
     desk_pages,
     docs,
     explorer,
+    freshness_pages,
     mapping_pages,
     notification_views,
+    reconciliation_actions,
+    reconciliation_pages,
     sample_pages,
     views,
     webhook_views,
@@ -44,6 +47,19 @@ SAMPLES: list[URLPattern | URLResolver] = [
     path("<uuid:sample_id>/refused/", sample_pages.sample_refused, name="sample-refused"),
 ]
 
+RECONCILIATION: list[URLPattern | URLResolver] = [
+    path("", reconciliation_pages.month, name="reconciliation"),
+    path("totals/", reconciliation_actions.totals, name="reconciliation-totals"),
+    path("count/", reconciliation_actions.count, name="reconciliation-count"),
+    path("doubled/<int:number>/", reconciliation_actions.verdict, name="reconciliation-verdict"),
+    path("<slug:day>/", reconciliation_pages.day, name="reconciliation-day"),
+    path("<slug:day>/<slug:entity>/", reconciliation_pages.cell, name="reconciliation-cell"),
+    path("<slug:day>/<slug:entity>/download/", reconciliation_pages.download, name="reconciliation-download"),
+    path("<slug:day>/<slug:entity>/take/", reconciliation_actions.take, name="reconciliation-take"),
+    path("<slug:day>/<slug:entity>/waive/", reconciliation_actions.waive_difference, name="reconciliation-waive"),
+    path("<slug:day>/<slug:entity>/withdraw/", reconciliation_actions.withdraw, name="reconciliation-withdraw"),
+]
+
 # The docs stand twice under the same names: for everybody, and with the reader's own ids in a partner's pages.
 urlpatterns: list[URLPattern | URLResolver] = [
     path("partners/", desk_pages.partner_list, name="partner-list"),
@@ -52,10 +68,12 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("staff/partners/<slug:slug>/suspend/", desk_pages.partner_suspend, name="partner-suspend"),
     path("staff/partners/<slug:slug>/lift/", desk_pages.partner_lift, name="partner-lift"),
     path(f"{PORTAL}/", views.overview, name="overview"),
+    path(f"{PORTAL}/freshness/", freshness_pages.freshness, name="freshness"),
     path(f"{PORTAL}/onboarding/", include(checklist_pages)),
     path(f"{PORTAL}/mappings/", include(MAPPINGS)),
     path(f"{PORTAL}/affiliates/", include(AFFILIATES)),
     path(f"{PORTAL}/samples/", include(SAMPLES)),
+    path(f"{PORTAL}/reconciliation/", include(RECONCILIATION)),
     path(f"{PORTAL}/notifications/", include(notification_views)),
     path(f"{PORTAL}/settings/webhooks/", include(webhook_views)),
     path(f"{PORTAL}/settings/", include("onboarding.settings_urls")),

@@ -56,7 +56,8 @@ def _next_step(request: PortalRequest, shown: Overview, walk: Walk) -> NextStep:
             role=request.role,
             walk=NextStep("walk", walk.sentence, label, url) if walk.next_row else None,
             missing=walk.missing,
-            has_client=shown.has_client,
+            has_way_in=shown.has_way_in,
+            is_pulled=shown.is_pulled,
             day=shown.day,
             last_refused_request=str(refused[0].id) if refused else None,
         )
@@ -100,6 +101,7 @@ def _tiles(request: PortalRequest, shown: Overview) -> list[Tile]:
             "Late in 24 hours",
             percent(day.late, day.created),
             f"{day.late:,} of {day.created:,} new",
+            href=portal_url(request, "freshness"),
             tone="warning" if day.late > ON_TIME_ALLOWS * day.created else "",
         ),
     ]

@@ -24,6 +24,9 @@ from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from pytest_django.plugin import DjangoDbBlocker
 
+from tests import partner_sources
+from tests.partner_sources import Database, or_skip
+
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium")
 LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 OF_THE_DEVELOPER = (
@@ -195,3 +198,14 @@ def _no_log_thread() -> Iterator[None]:
         patch.setattr(queue, "start", lambda: None)
         yield
     queue.rows.clear()
+
+
+@pytest.fixture(scope="session")
+def postgres_source() -> Iterator[Database]:
+    """A partner's PostgreSQL; without Debian's package the test is skipped."""
+    yield from or_skip(partner_sources.postgres_source())
+
+
+@pytest.fixture(scope="session")
+def mariadb_source() -> Iterator[Database]:
+    yield from or_skip(partner_sources.mariadb_source())

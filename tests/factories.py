@@ -28,12 +28,28 @@ from entities.models import (
     StatusMapping,
     Transaction,
 )
-from integrations.models import ApiRequest, Client, ClientSecret, WebhookEndpoint
+from integrations.connections import put_secret
+from integrations.models import (
+    ApiRequest,
+    Client,
+    ClientSecret,
+    ConformanceReport,
+    Connection,
+    ConnectionTest,
+    DayTotals,
+    DoubledDay,
+    Feed,
+    SyncEvent,
+    SyncRun,
+    WebhookEndpoint,
+    default_overlap,
+)
 from onboarding.models import Onboarding, RehearsalWindow, Sample, Scope, StepChange, StepNote, StepOverride, StepState
 from track360.models import Environment, Invitation, Membership, Partner, User
 from track360.sealed import seal
 
 PASSWORD = "correct horse battery staple"
+CONNECTION_SECRET = "k3y-of-the-partners-api"
 WEBHOOK_SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 DAY = dt.datetime(2026, 3, 15, 12, 10, tzinfo=dt.UTC)
 
@@ -306,6 +322,33 @@ class ApiRequestFactory(DjangoModelFactory[ApiRequest]):
     received = 1
 
 
+class DayTotalsFactory(DjangoModelFactory[DayTotals]):
+    """What the partner says of a day: that it was empty."""
+
+    class Meta:
+        model = DayTotals
+
+    environment = factory.SubFactory(EnvironmentFactory)
+    entity = Entity.TRANSACTIONS
+    day = DAY.date()
+    side = DayTotals.Side.PARTNER
+    origin = DayTotals.Origin.API
+    lines = factory.LazyFunction(list)
+
+
+class DoubledDayFactory(DjangoModelFactory[DoubledDay]):
+    class Meta:
+        model = DoubledDay
+
+    environment = factory.SubFactory(EnvironmentFactory)
+    earlier = factory.SubFactory(DayTotalsFactory, environment=factory.SelfAttribute("..environment"))
+    later = factory.SubFactory(DayTotalsFactory, environment=factory.SelfAttribute("..environment"))
+    entity = Entity.TRANSACTIONS
+    day = DAY.date()
+    currency = "EUR"
+    type = "deposit"
+
+
 class WebhookEndpointFactory(DjangoModelFactory[WebhookEndpoint]):
     """Its secret is `WEBHOOK_SECRET`."""
 
@@ -316,6 +359,164 @@ class WebhookEndpointFactory(DjangoModelFactory[WebhookEndpoint]):
     partner = factory.SubFactory(PartnerFactory)
     url = factory.Sequence(lambda n: f"https://hooks{n}.example.com/track360")
     sealed_secret = factory.LazyAttribute(lambda row: seal(WEBHOOK_SECRET, purpose=f"webhook secret:{row.id}"))
+
+
+class ConnectionFactory(DjangoModelFactory[Connection]):
+    """A REST API that passed its test and is on; `ConnectionFactory(is_sql=True)` is a PostgreSQL server."""
+
+    class Meta:
+        model = Connection
+
+    class Params:
+        is_sql = factory.Trait(
+            kind=Connection.Kind.POSTGRESQL,
+            base_url="",
+            auth=Connection.Auth.NONE,
+            auth_header="",
+            host="db.casino.example",
+            port=5432,
+            database="dwh",
+            user="track360",
+        )
+
+    id = factory.LazyFunction(uuid.uuid4)
+    environment = factory.SubFactory(EnvironmentFactory)
+    name = factory.Sequence(lambda n: f"Platform {n}")
+    kind = Connection.Kind.REST
+    base_url = "https://api.casino.example/v2"
+    auth = Connection.Auth.HEADER
+    auth_header = "X-Api-Key"
+    is_on = True
+    passed_at = factory.LazyFunction(timezone.now)
+
+    @classmethod
+    def _create(cls, model_class: type[Connection], *args: Any, **kwargs: Any) -> Connection:
+        """Its secret is `CONNECTION_SECRET`."""
+        connection = model_class(**kwargs)
+        put_secret(connection, CONNECTION_SECRET)
+        connection.save(force_insert=True)
+        return connection
+
+
+class FeedFactory(DjangoModelFactory[Feed]):
+    """Transactions every 15 minutes over REST, tested and on: `FeedFactory(connection__environment=…)`."""
+
+    class Meta:
+        model = Feed
+
+    connection = factory.SubFactory(ConnectionFactory)
+    environment = factory.SelfAttribute("connection.environment")
+    entity = Entity.TRANSACTIONS
+    path = "/transactions"
+    query = factory.LazyFunction(lambda: {"updated_from": "{since}", "updated_to": "{until}"})
+    records_at = "/data"
+    paging = Feed.Paging.PAGE
+    paging_options = factory.LazyFunction(lambda: {"page_parameter": "page", "size_parameter": "per_page"})
+    every_minutes = 15
+    overlap = factory.LazyAttribute(lambda feed: default_overlap(feed.entity))
+    cursor = "2026-03-15T12:00:00Z"
+    cursor_moved_at = factory.LazyFunction(timezone.now)
+    is_on = True
+    passed_at = factory.LazyFunction(timezone.now)
+    next_run_at = factory.LazyFunction(lambda: timezone.now() + dt.timedelta(minutes=15))
+
+
+class ConnectionTestFactory(DjangoModelFactory[ConnectionTest]):
+    """One that passed."""
+
+    class Meta:
+        model = ConnectionTest
+
+    connection = factory.SubFactory(ConnectionFactory)
+    environment = factory.SelfAttribute("connection.environment")
+    state = ConnectionTest.State.PASSED
+    finished_at = factory.LazyFunction(timezone.now)
+
+
+class RunFactory(DjangoModelFactory[SyncRun]):
+    """A run that went well a moment ago; `RunFactory(state="running")` is one that a worker holds."""
+
+    class Meta:
+        model = SyncRun
+
+    class Params:
+        is_running = factory.LazyAttribute(lambda run: run.state == SyncRun.State.RUNNING)
+        is_closed = factory.LazyAttribute(lambda run: run.state not in SyncRun.OPEN)
+
+    feed = factory.SubFactory(FeedFactory)
+    environment = factory.SelfAttribute("feed.environment")
+    entity = factory.SelfAttribute("feed.entity")
+    state = SyncRun.State.DONE
+    due_at = factory.LazyFunction(timezone.now)
+    started_at = factory.LazyAttribute(lambda run: None if run.state == SyncRun.State.DUE else run.due_at)
+    finished_at = factory.LazyAttribute(lambda run: run.due_at + dt.timedelta(seconds=4) if run.is_closed else None)
+    since = "2026-03-15T11:45:00Z"
+    cursor_before = "2026-03-15T12:00:00Z"
+    cursor_after = factory.LazyAttribute(lambda run: "2026-03-15T12:15:00Z" if run.state == SyncRun.State.DONE else "")
+    lease_token = factory.LazyAttribute(lambda run: uuid.uuid4() if run.is_running else None)
+    lease_until = factory.LazyAttribute(
+        lambda run: timezone.now() + dt.timedelta(minutes=1) if run.is_running else None
+    )
+    pages = 1
+    read = 120
+    created = 100
+    updated = 12
+    unchanged = 8
+    busy_seconds = 4.0
+
+
+class SyncEventFactory(DjangoModelFactory[SyncEvent]):
+    """A request that was answered."""
+
+    class Meta:
+        model = SyncEvent
+
+    run = factory.SubFactory(RunFactory)
+    kind = SyncEvent.Kind.CALL
+    url = "https://api.casino.example/v2/transactions?page=1&per_page=1000"
+    status = 200
+    duration_ms = 182
+    size = 48_211
+    records = 120
+
+
+class ReportFactory(DjangoModelFactory[ConformanceReport]):
+    """One that has found a window that is not half-open, and could not judge one rule."""
+
+    class Meta:
+        model = ConformanceReport
+
+    feed = factory.SubFactory(FeedFactory)
+    environment = factory.SelfAttribute("feed.environment")
+    state = ConformanceReport.State.DONE
+    started_at = factory.LazyFunction(timezone.now)
+    finished_at = factory.LazyFunction(timezone.now)
+    checks = factory.LazyFunction(
+        lambda: [
+            {
+                "code": code,
+                "title": title,
+                "verdict": verdict,
+                "detail": detail,
+                "calls": [
+                    {
+                        "url": "https://api.casino.example/v2/transactions?updated_from=2026-03-15T12:00:00Z&page=1",
+                        "status": 200,
+                        "ms": 182,
+                        "records": 120,
+                        "problem": "",
+                    }
+                ]
+                * calls,
+            }
+            for code, title, verdict, detail, calls in (
+                ("reached", "Reached, signed in and read", "pass", "It let us in and gave a page in 182 ms.", 2),
+                ("window", "The window is half-open", "fail", "4 records came in both. until must exclude it.", 3),
+                ("deep", "Deep pages answer as the first do", "warn", "It grows slower with depth.", 1),
+                ("limits", "429 says when to come back", "skip", "No 429 came in 6 calls.", 0),
+            )
+        ]
+    )
 
 
 class SampleFactory(DjangoModelFactory[Sample]):

@@ -15,13 +15,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import psycopg2
 import pymysql
+import pytest
 
 from tests.partner_server import certificate
 
@@ -32,6 +33,18 @@ PASSWORD = "a secret"
 
 class Missing(Exception):
     """What is not on this machine, in one line."""
+
+
+def or_skip(source: AbstractContextManager[Any]) -> Iterator[Any]:
+    """What a fixture yields from: the opened source, or a skip that says what is missing."""
+    try:
+        opened = source.__enter__()
+    except Missing as missing:
+        pytest.skip(str(missing))
+    try:
+        yield opened
+    finally:
+        source.__exit__(None, None, None)
 
 
 @dataclass(frozen=True)
@@ -137,14 +150,19 @@ def mariadb_source() -> Iterator[Database]:
         ]  # fmt: skip
         server = Database("mysql", port, pem.read_text())
         with _process(command, folder / "log"):
-            root = _wait(lambda: pymysql.connect(unix_socket=str(folder / "socket"), user="root"), folder / "log")
+            root = _wait(lambda: _at_socket(folder / "socket"), folder / "log")
             with root.cursor() as cursor:
                 cursor.execute(f"CREATE DATABASE {server.database} CHARACTER SET utf8mb4")
-                for user, right in (("admin", "ALL"), ("reader", "SELECT")):
+                for user, right in (("admin", "ALL ON *.*"), ("reader", f"SELECT ON {server.database}.*")):
                     cursor.execute(f"CREATE USER {user}@'%%' IDENTIFIED BY '{PASSWORD}'", ())
-                    cursor.execute(f"GRANT {right} ON {server.database}.* TO {user}@'%%'", ())
+                    cursor.execute(f"GRANT {right} TO {user}@'%%' WITH GRANT OPTION", ())
             root.close()
             yield server
+
+
+def _at_socket(path: Path) -> Any:
+    path.stat()  # the driver leaves its socket open where there is nothing yet
+    return pymysql.connect(unix_socket=str(path), user="root")
 
 
 # -- REST ---------------------------------------------------------------------

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from track360.templatetags.ui import duration
+from track360.templatetags.ui import duration, lag
 
 HEIGHT = 100.0  # of every plot, in its own units
 STEP = 10.0  # the width of one hour
@@ -98,11 +98,18 @@ def _describe(hours: Sequence[HourCount]) -> str:
 
 @dataclass(frozen=True)
 class HourLag:
-    """How old records were when they came, in one hour; None where none came."""
+    """How old records were when they came, in one hour or longer; None where none came. Infinite: over 24 hours.
+
+    The means of the partner's part and of ours are for the table.
+    """
 
     hour: datetime
     median_seconds: float | None
     p95_seconds: float | None
+    records: int = 0
+    share: float | None = None
+    partner_seconds: float | None = None
+    own_seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -116,6 +123,7 @@ class LagChart:
     grid: list[float]
     y_ticks: list[str]  # from the top down
     x_labels: list[str]
+    target: str
     hours: Sequence[HourLag]
 
 
@@ -123,40 +131,47 @@ class LagChart:
 LAG_STOPS = (1.0, 10.0, 60.0, FRESHNESS_TARGET.total_seconds(), 3600.0, 86400.0)
 
 
-def lag_against_target(hours: Sequence[HourLag], *, title: str) -> LagChart:
-    """For each hour the span from the median lag to the 95th percentile, against the 5-minute target."""
+def lag_against_target(
+    hours: Sequence[HourLag],
+    *,
+    title: str,
+    step: timedelta = timedelta(hours=1),
+    target: timedelta = FRESHNESS_TARGET,
+) -> LagChart:
+    """For each hour, or longer `step`, the span from the median lag to the 95th percentile, against the target."""
     bands, medians = [], []
     late = 0
     for index, hour in enumerate(hours):
         if hour.median_seconds is None or hour.p95_seconds is None:
             continue
-        late += hour.p95_seconds > FRESHNESS_TARGET.total_seconds()
+        late += hour.p95_seconds > target.total_seconds()
         x = index * STEP + (STEP - BAR) / 2
         upper, lower = lag_y(hour.p95_seconds), lag_y(hour.median_seconds)
         words = (
-            f"{hour.hour:%d %b %H:%M} UTC: half within {duration(hour.median_seconds)},"
-            f" 95 % within {duration(hour.p95_seconds)}"
+            f"{hour.hour:%d %b %H:%M} UTC: median {lag(hour.median_seconds)}, 95th percentile {lag(hour.p95_seconds)}"
         )
         bands.append((round(x, 2), upper, BAR, round(max(lower - upper, 1), 2), words))
         medians.append((round(x, 2), round(x + BAR, 2), lower))
-    known = len(bands)
     return LagChart(
         title=title,
-        description=(
-            f"In {known - late} of {known} hours with data, 95 % of the records came within"
-            f" {duration(FRESHNESS_TARGET)}."
-            if known
-            else "No data in this time."
-        ),
+        description=_describe_lags(len(bands), late, step=step, target=target),
         width=max(len(hours), 1) * STEP,
         bands=bands,
         medians=medians,
-        target_y=lag_y(FRESHNESS_TARGET.total_seconds()),
+        target_y=lag_y(target.total_seconds()),
         grid=[lag_y(stop) for stop in LAG_STOPS],
         y_ticks=[duration(stop) for stop in reversed(LAG_STOPS)],
-        x_labels=_time_labels([hour.hour for hour in hours]),
+        x_labels=_time_labels([hour.hour for hour in hours], step=step),
+        target=duration(target),
         hours=hours,
     )
+
+
+def _describe_lags(known: int, late: int, *, step: timedelta, target: timedelta) -> str:
+    if not known:
+        return "No data in this time."
+    parts = {timedelta(hours=1): "hours", timedelta(days=1): "days"}.get(step, f"parts of {duration(step)}")
+    return f"In {known - late} of {known} {parts} with data, 95 % of the records came within {duration(target)}."
 
 
 def lag_y(seconds: float) -> float:
@@ -183,13 +198,39 @@ def _count_ticks(top: float) -> list[str]:
     return [f"{top / size:g}{unit}", f"{top / 2 / size:g}{unit}", "0"]
 
 
-def _time_labels(hours: Sequence[datetime]) -> list[str]:
+def _time_labels(hours: Sequence[datetime], *, step: timedelta = timedelta(hours=1)) -> list[str]:
     """The borders of four equal parts: times of day, or dates where the picture spans over two days."""
     if not hours:
         return []
-    span = timedelta(hours=len(hours))
+    span = len(hours) * step
     pattern = "%H:%M" if span <= timedelta(hours=48) else "%d %b"
     return [(hours[0] + span * part / 4).strftime(pattern) for part in range(5)]
+
+
+@dataclass(frozen=True)
+class SplitBar:
+    """Whose part of a time is how long, as one bar: the partner's, then ours."""
+
+    title: str
+    partner_width: float
+    own_width: float
+    partner: str
+    own: str
+
+
+def split_bar(partner_seconds: float, own_seconds: float, *, title: str) -> SplitBar:
+    """A part that is there is seen, however short it is."""
+    whole = partner_seconds + own_seconds or 1.0
+    own = HEIGHT * own_seconds / whole
+    if own_seconds and partner_seconds:
+        own = min(max(own, LEAST), HEIGHT - LEAST)
+
+    def words(seconds: float) -> str:
+        percent = 100 * seconds / whole
+        shown = "under 1" if 0 < percent < 1 else "over 99" if 99 < percent < 100 else f"{percent:.0f}"
+        return f"{duration(seconds)} ({shown} %)"
+
+    return SplitBar(title, round(HEIGHT - own, 2), round(own, 2), words(partner_seconds), words(own_seconds))
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,11 @@ def unseal(sealed: str, *, purpose: str) -> str:
     return opened.decode()
 
 
+def is_current(sealed: str) -> bool:
+    """Whether it was sealed under the key that seals now."""
+    return sealed.partition(":")[0] == next(iter(settings.FIELD_KEYS))
+
+
 class MfaAdapter(DefaultMFAAdapter):
     """Who reads the database, or a backup, has nobody's second factor. Of a passkey only the public half is here."""
 

@@ -224,7 +224,10 @@ CELERY_TASK_TIME_LIMIT = 300
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 # Fetching takes its time, and must not keep emails and checks waiting: it has workers of its own.
-CELERY_TASK_ROUTES = {"integrations.pull": {"queue": "pulls"}}
+CELERY_TASK_ROUTES = {
+    "integrations.pull": {"queue": "pulls"},
+    "integrations.check_conformance": {"queue": "pulls"},
+}
 CELERY_BEAT_SCHEDULER = "track360.celery.ScheduleInMemory"
 CELERY_BEAT_MAX_LOOP_INTERVAL = 5
 CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
@@ -232,6 +235,11 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
     "refresh-fx-rates": {
         "task": "entities.refresh_fx_rates",
         "schedule": crontab(hour=16, minute=30),  # UTC; the ECB publishes at about 16:00 in Frankfurt
+    },
+    "roll-up-freshness": {
+        "task": "entities.roll_up_freshness",
+        "schedule": timedelta(minutes=5),
+        "options": {"expires": 300},
     },
     "ring-for-replays": {"task": "entities.ring_for_replays", "schedule": timedelta(minutes=1)},
     "release-waiting": {
@@ -243,6 +251,11 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
         "task": "onboarding.compute_checklists",
         "schedule": timedelta(seconds=20),
         "options": {"expires": 20},  # a worker that was away need not do it for each time it missed
+    },
+    "reconcile": {
+        "task": "onboarding.reconcile",
+        "schedule": timedelta(minutes=1),
+        "options": {"expires": 60},
     },
     "ring-for-samples": {"task": "onboarding.ring_for_samples", "schedule": timedelta(minutes=1)},
     "ring-for-jobs": {"task": "onboarding.ring_for_jobs", "schedule": timedelta(minutes=1)},
@@ -259,6 +272,8 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
         "schedule": timedelta(seconds=10),
         "options": {"expires": 10},
     },
+    "ring-for-tests": {"task": "integrations.ring_for_tests", "schedule": timedelta(minutes=1)},
+    "ring-for-conformance": {"task": "integrations.ring_for_conformance", "schedule": timedelta(minutes=1)},
     "ring-for-runs": {
         "task": "integrations.ring_for_runs",
         "schedule": timedelta(seconds=15),
@@ -342,6 +357,12 @@ UNFOLD = {
                     ("Batches", "inventory_2", "entities_batch"),
                     ("Quarantine", "block", "entities_quarantinedrecord"),
                     ("Seen statuses", "visibility", "entities_seenstatus"),
+                ],
+                "What we fetch": [
+                    ("Connections", "lan", "integrations_connection"),
+                    ("Feeds", "sync", "integrations_feed"),
+                    ("Runs", "play_circle", "integrations_syncrun"),
+                    ("Day totals", "balance", "integrations_daytotals"),
                 ],
                 "Team": [
                     ("People", "group", "track360_user"),

@@ -16,7 +16,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 
-from track360.charts import HourCount, HourLag, bars_per_hour, lag_against_target
+from track360.charts import HourCount, HourLag, bars_per_hour, lag_against_target, split_bar
 from track360.models import Environment, Partner, User
 from track360.payload import payload_lines
 from track360.templatetags.ui import STATUS_LOOKS
@@ -187,11 +187,16 @@ def _context(request: HttpRequest) -> dict[str, Any]:
                     hour=first + timedelta(hours=i),
                     median_seconds=None if i in (30, 31) else 8 + 5 * math.sin(i / 3),
                     p95_seconds=None if i in (30, 31) else 70 + 60 * math.cos(i / 5) + (3000 if i == 32 else 0),
+                    records=0 if i in (30, 31) else 4200,
+                    share=None if i in (30, 31) else 0.91 if i == 32 else 0.998,
+                    partner_seconds=None if i in (30, 31) else 12.4,
+                    own_seconds=None if i in (30, 31) else 0.04,
                 )
                 for i in range(48)
             ],
             title="Lag per hour",
         ),
+        "split": split_bar(190, 45, title="Whose time it is"),
         "nothing": bars_per_hour(
             [HourCount(first + timedelta(hours=i), 0, 0) for i in range(24)], title="An empty day"
         ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from entities.models.activity import Activity, GgrSource
 from entities.models.affiliate import Affiliate
 from entities.models.base import Entity, JsonTextField, Record, Source
-from entities.models.batch import Batch, RecordCounter
+from entities.models.batch import Batch, LagHour, RecordCounter
 from entities.models.customer import Customer
 from entities.models.erasure import Erasure
 from entities.models.fx_rate import FxRate
@@ -37,6 +37,7 @@ __all__ = [
     "FxSource",
     "GgrSource",
     "JsonTextField",
+    "LagHour",
     "MappingChange",
     "MappingChangeLine",
     "QuarantineEvent",

@@ -77,6 +77,32 @@ class Batch(models.Model):
         return f"{self.door} {self.entity} {self.id}"
 
 
+class LagHour(models.Model):
+    """The sums of an hour's batches of an entity by which freshness is shown: a month may have millions of batches.
+
+    Made by `lag_hours.roll_up` and only a copy: what is newer is read from the batches.
+    """
+
+    environment = models.ForeignKey(
+        Environment,
+        on_delete=models.CASCADE,
+        related_name="+",
+        db_index=False,
+        db_constraint=False,
+    )
+    entity = models.CharField(max_length=16, choices=Entity)
+    hour = models.DateTimeField(help_text="Its first moment, UTC.")
+    lags = ArrayField(models.BigIntegerField(), help_text="As in the batches.")
+    partner_seconds = models.FloatField(help_text="Sum over the records: from the event to where our part begins.")
+    own_seconds = models.FloatField(help_text="Sum over the records: waiting for our fetch, storing.")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["environment", "hour", "entity"], name="lag_hour_key")]
+
+    def __str__(self) -> str:
+        return f"{self.entity} {self.hour:%Y-%m-%d %H:%M}"
+
+
 class RecordCounter(models.Model):
     """A part of the number of records of an entity; the total is the sum over the slots.
 

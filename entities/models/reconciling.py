@@ -29,6 +29,9 @@ class Sighting(models.Model):
     door = models.CharField(max_length=8, help_text="push or pull.")
     seen_at = models.DateTimeField()
 
+    class Meta:
+        indexes = [models.Index(fields=["environment", "entity", "seen_at"], name="sighting_by_time")]
+
     def __str__(self) -> str:
         return f"{self.entity} {self.record_id} by {self.door}"
 
@@ -71,7 +74,11 @@ class Difference(models.Model):
                 name="difference_open_once",
             )
         ]
-        indexes = [models.Index(fields=["environment", "id"], name="difference_by_id")]
+        indexes = [
+            models.Index(fields=["environment", "id"], name="difference_by_id"),
+            models.Index(fields=["environment", "entity", "fetched_at"], name="difference_by_time"),
+            models.Index(fields=["environment", "entity", "closed_at"], name="difference_by_closing"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.entity} {self.key}"

@@ -151,16 +151,16 @@ def _store(work: Work, batch: Batch, also: Callable[[Report], None] | None) -> R
         supersede_held(batch, rows=list(work.rows.values()))
     if report.errors and work.policy.keeps_refused:
         hold(batch, records=work.records, errors=report.errors)
-    if is_live and written.created:
-        _note_lags(work, report, batch)
     for name, count in report.counts().items():
         setattr(batch, name, count)
     batch.removed = report.removed
     batch.warnings = len(report.warnings)
     batch.late = sum(1 for warning in report.warnings if warning.code == "late")
+    is_measured = is_live and written.created > 0
+    batch.lags, batch.lag_seconds, batch.own_seconds = _lags(work, report) if is_measured else (None, 0.0, 0.0)
     batch.finished_at = dt.datetime.now(dt.UTC)
-    if source != Source.PULL:
-        batch.own_seconds = written.created * (batch.finished_at - batch.started_at).total_seconds()
+    if is_measured:
+        batch.own_seconds += written.created * (batch.finished_at - batch.started_at).total_seconds()
     batch.save(force_insert=True)
     report.stored = True
     if also is not None:
@@ -169,12 +169,11 @@ def _store(work: Work, batch: Batch, also: Callable[[Report], None] | None) -> R
     return report
 
 
-def _note_lags(work: Work, report: Report, batch: Batch) -> None:
+def _lags(work: Work, report: Report) -> tuple[list[int], float, float]:
+    """Of the created records, as `lags_of` has them."""
     field = EVENT[Entity(work.entity)]
-    events = (row[field] for position, row in work.rows.items() if report.outcomes[position] == CREATED)
-    batch.lags, batch.lag_seconds, batch.own_seconds = lags_of(
-        work.entity, events, received_at=work.clock.now, looked_at=work.policy.looked_at
-    )
+    events = [row[field] for position, row in work.rows.items() if report.outcomes[position] == CREATED]
+    return lags_of(work.entity, events, received_at=work.clock.now, looked_at=work.policy.looked_at)
 
 
 def _with_dollars(work: Work) -> list[Row]:

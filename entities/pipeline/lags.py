@@ -6,8 +6,9 @@ An event is a registration or a transaction; activity is due once its day (UTC) 
 from __future__ import annotations
 
 import datetime as dt
-from bisect import bisect_left
-from collections.abc import Iterable
+from bisect import bisect_right
+from collections.abc import Sequence
+from itertools import pairwise
 
 from entities.models import Entity
 
@@ -16,30 +17,31 @@ BOUNDS = (10, 30, 60, 120, 300, 600, 1800, 3600, 3 * 3600, 6 * 3600, 24 * 3600)
 
 EVENT = {Entity.CUSTOMERS: "signup_date", Entity.TRANSACTIONS: "transaction_date", Entity.ACTIVITY: "date"}
 DAY = dt.timedelta(days=1)
-
-
-def happened_at(entity: str, text: str) -> dt.datetime:
-    """When the event was, from the row's text: RFC 3339 in UTC, or the date of activity."""
-    if entity == Entity.ACTIVITY:
-        return dt.datetime.combine(dt.date.fromisoformat(text) + DAY, dt.time(), dt.UTC)
-    return dt.datetime.fromisoformat(text)
+NOTHING = dt.timedelta()
+_BOUNDS = [dt.timedelta(seconds=bound) for bound in BOUNDS]
 
 
 def lags_of(
-    entity: str, events: Iterable[str], *, received_at: dt.datetime, looked_at: dt.datetime | None
+    entity: str, events: Sequence[str], *, received_at: dt.datetime, looked_at: dt.datetime | None
 ) -> tuple[list[int], float, float]:
-    """Counts by `BOUNDS`, the sum in seconds, and our part of the sum before receipt.
+    """Counts by `BOUNDS`, the sum in seconds, and our part of the sum before receipt. `events`: times of RFC 3339 with
+    an offset, or dates of activity.
 
     What is pushed waits for nobody (`looked_at` None). What is fetched waits for us from the event on, or from our
     last look (`looked_at`), which did not find it yet. Nothing is before its event: clocks differ.
     """
-    counts = [0] * (len(BOUNDS) + 1)
-    total = ours = 0.0
-    for text in events:
-        event = happened_at(entity, text)
-        lag = max((received_at - event).total_seconds(), 0.0)
-        counts[bisect_left(BOUNDS, lag)] += 1
-        total += lag
-        if looked_at is not None:
-            ours += max((received_at - max(event, looked_at)).total_seconds(), 0.0)
-    return counts, total, ours
+    if entity == Entity.ACTIVITY:
+        ends = {day: dt.datetime.fromisoformat(f"{day}T00:00:00Z") + DAY for day in set(events)}
+        lags = sorted([received_at - ends[day] for day in events])
+    else:
+        lags = sorted([received_at - dt.datetime.fromisoformat(text) for text in events])
+    early = bisect_right(lags, NOTHING)
+    lags[:early] = [NOTHING] * early
+    upto = [bisect_right(lags, bound) for bound in _BOUNDS]
+    counts = [after - before for before, after in pairwise([0, *upto, len(lags)])]
+    ours = NOTHING
+    if looked_at is not None:
+        wait = max(received_at - looked_at, NOTHING)
+        longer = bisect_right(lags, wait)
+        ours = sum(lags[:longer], NOTHING) + wait * (len(lags) - longer)
+    return counts, sum(lags, NOTHING).total_seconds(), ours.total_seconds()

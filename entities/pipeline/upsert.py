@@ -181,8 +181,8 @@ class Contended(Exception):
     """Another transaction changed a row of the batch between the look and the write."""
 
 
-# What was pushed, or is a replay of what was.
-_PUSHED = """(s.source = 'push' OR s.source = 'replay' AND NOT EXISTS (
+# What was pushed, or is a replay of what was; of a record named `s`.
+PUSHED_SQL = """(s.source = 'push' OR s.source = 'replay' AND NOT EXISTS (
                     SELECT FROM entities_batch b WHERE b.id = s.batch_id AND b.run_id IS NOT NULL))"""
 _SIGHTED = """,
 sighted AS (
@@ -216,8 +216,8 @@ def _verdict(table: Table, door: Door) -> str:
                 f" {expression.format('i')})"
                 for name, expression in table.sent.items()
             )
-            differs = f"WHEN {_PUSHED} THEN '{Stands.DIFFERS}'"
-            cases = [newer, f"WHEN {_PUSHED} AND {agree} THEN 'unchanged'", same, pushed_since, differs]
+            differs = f"WHEN {PUSHED_SQL} THEN '{Stands.DIFFERS}'"
+            cases = [newer, f"WHEN {PUSHED_SQL} AND {agree} THEN 'unchanged'", same, pushed_since, differs]
         case Door.REPLAY:
             cases = [newer, same, f"WHEN s.updated_at > i.came_at THEN '{Stands.LATER}'"]
     return " ".join(cases)

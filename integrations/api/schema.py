@@ -14,7 +14,7 @@ from django.urls import URLPattern
 
 from entities.models import Entity
 from entities.pipeline.validate import MAX_RECORDS
-from integrations.api import clients, log_views, quarantine, shapes, views
+from integrations.api import clients, conformance, connections, feeds, log_views, quarantine, shapes, sync_runs, views
 from integrations.api.managed_schema import managed_paths
 from integrations.api.oauth_schema import oauth_paths
 from integrations.api.operations import Json, operation, query
@@ -31,10 +31,14 @@ GROUPS = {
     "/activity": "Activity",
     "/partner": "Partner",
     "/checklist": "Checklist",
+    "/freshness": "Freshness",
     "/clients": "Clients",
+    "/connections": "Connections",
     "/mappings": "Mappings and affiliates",
     "/affiliates": "Mappings and affiliates",
     "/samples": "Samples",
+    "/reconciliation": "Reconciliation",
+    "/sync-runs": "Runs",
     "/requests": "Requests and quarantine",
     "/quarantine": "Requests and quarantine",
 }
@@ -43,7 +47,8 @@ SINGULAR = {Entity.CUSTOMERS: "Customer", Entity.TRANSACTIONS: "Transaction", En
 
 def document_of(managed: Iterable[URLPattern]) -> Json:
     """The whole document; `managed` are the addresses of the automation API that apps above bring."""
-    paths: Json = managed_paths([*managed, *clients.urlpatterns, *quarantine.urlpatterns])
+    own = (clients, connections, feeds, conformance, sync_runs, quarantine)
+    paths: Json = managed_paths([*managed, *(pattern for module in own for pattern in module.urlpatterns)])
     for entity in Entity:
         paths |= _entity_paths(entity)
     return {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import URLPattern, path, re_path
 
 from entities.models import Entity
-from integrations.api import clients, log_views, pages, quarantine, views
+from integrations.api import clients, conformance, connections, feeds, log_views, pages, quarantine, sync_runs, views
 
 IGAMING = "api/v1/igaming"
 RESULTS = {"results": views.RESULTS}
@@ -33,6 +33,10 @@ urlpatterns = [
     path("api/v1/requests/<str:request_id>", log_views.RequestDetail.as_view()),
     *quarantine.urlpatterns,
     *clients.urlpatterns,
+    *connections.urlpatterns,
+    *feeds.urlpatterns,
+    *conformance.urlpatterns,
+    *sync_runs.urlpatterns,
     re_path(r"^api(/|$)", views.Unknown.as_view()),
     path("problems/<str:code>", pages.problem, name="problem"),
 ]

@@ -15,7 +15,9 @@ class DayTotals(models.Model):
     The day is the partner's, in the time zone of the agreed scope, by signup_date, transaction_date or date.
     `lines`: [{"currency", "type", "count", "sum"}, …]; `sum` is a decimal as text: amount_currency of transactions, ggr
     of activity, null of customers; `type` is the transaction_type, else empty; `currency` is empty for customers. No
-    lines: the day is empty. The newest row of a day and side counts; the earlier ones are its versions.
+    lines: the day is empty. The newest row of a day and side counts; the earlier ones are its versions. What is
+    computed here before a day has settled (`reconciliation.days.settles_at`) is written over, since it changes all
+    the time: from then on each change is a version.
     """
 
     class Side(models.TextChoices):
@@ -46,6 +48,7 @@ class DayTotals(models.Model):
         indexes = [
             models.Index(fields=["environment", "entity", "day", "side", "-id"], name="day_totals_newest"),
             models.Index(fields=["environment", "day"], name="day_totals_by_day"),
+            models.Index(fields=["environment", "day"], condition=models.Q(side="partner"), name="day_totals_said"),
         ]
 
     def __str__(self) -> str:
@@ -53,12 +56,13 @@ class DayTotals(models.Model):
 
 
 class TotalsWatermark(models.Model):
-    """Up to which `updated_at` the day totals of an entity reflect its records."""
+    """Up to which `updated_at` the day totals of an entity reflect its records, but for the days that are pending."""
 
     environment = models.ForeignKey(Environment, on_delete=models.CASCADE, related_name="+", db_index=False)
     entity = models.CharField(max_length=16, choices=Entity)
     upto = models.DateTimeField()
     time_zone = models.CharField(max_length=64, default="UTC")
+    pending = models.JSONField(default=list, help_text="Days that changed before `upto` and are not computed yet.")
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["environment", "entity"], name="totals_watermark_key")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import uuid
 
 from django.db import models
@@ -92,6 +93,11 @@ class SyncRun(models.Model):
         indexes = [
             models.Index(fields=["due_at"], condition=models.Q(state__in=("due", "running")), name="sync_run_due"),
             models.Index(fields=["environment", "-due_at"], name="sync_run_by_time"),
+            models.Index(
+                fields=["environment", "due_at"],
+                condition=models.Q(state__in=("due", "running", "paused")),
+                name="sync_run_open",
+            ),
             models.Index(fields=["feed", "-due_at"], name="sync_run_by_feed"),
         ]
 
@@ -101,6 +107,11 @@ class SyncRun(models.Model):
     @property
     def is_open(self) -> bool:
         return self.state in self.OPEN
+
+    @property
+    def took(self) -> dt.timedelta | None:
+        """From its begin to its end, the waits between tries included."""
+        return self.finished_at - self.started_at if self.started_at and self.finished_at else None
 
 
 class SyncEvent(models.Model):

@@ -31,9 +31,9 @@ from integrations.outbound.addresses import (
     Place,
     checked_addresses,
     is_public,
+    place_of,
     require_callable,
 )
-from integrations.outbound.addresses import place_of as _place
 
 __all__ = [
     "Answer",
@@ -46,6 +46,8 @@ __all__ = [
     "is_public",
     "send",
 ]
+
+_place = place_of
 
 MAX_REDIRECTS = 3
 REDIRECTS = frozenset({301, 302, 303, 307, 308})

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import socket
 import ssl
+import struct
 import tempfile
 import time
 from collections.abc import Iterator
@@ -24,7 +25,7 @@ import psycopg2.extensions
 import pymysql
 import pymysql.converters
 import sqlalchemy as sa
-from pymysql.constants import FIELD_TYPE
+from pymysql.constants import CR, FIELD_TYPE
 from sqlalchemy.pool import NullPool
 
 from integrations.outbound.addresses import (
@@ -122,6 +123,9 @@ def _close(connection: sa.Connection, watch: _Watch) -> None:
     would first read what is still on its way."""
     watch.cut()
     with suppress(Exception):
+        result = getattr(connection.connection.driver_connection, "_result", None)
+        if result is not None:
+            result.unbuffered_active = False  # PyMySQL reads the rest even when it is thrown away
         connection.invalidate()
     with suppress(Exception):
         connection.close()
@@ -153,7 +157,8 @@ def _prepare(connection: sa.Connection, kind: str, statement_seconds: float) -> 
 
 def _connect_postgresql(database: Database, watch: _Watch) -> tuple[Any, bool]:
     addresses, is_opened = _addresses(database)
-    with _ca_file(database) as ca_file:
+    must_secure = not is_opened or bool(database.ca_certificate)
+    with _ca_file(database, must_secure) as ca_file:
         failure: Exception | None = None
         for address in addresses:
             try:
@@ -166,7 +171,7 @@ def _connect_postgresql(database: Database, watch: _Watch) -> tuple[Any, bool]:
                     user=database.user,
                     password=database.password,
                     passfile=os.devnull,
-                    sslmode="prefer" if is_opened and not database.ca_certificate else "verify-full",
+                    sslmode="verify-full" if must_secure else "prefer",
                     sslrootcert=ca_file,
                     sslcertmode="disable",
                     gssencmode="disable",
@@ -197,26 +202,28 @@ def _is_unreachable(error: Exception) -> bool:
 def _postgresql_failure(error: Exception, host: str) -> Exception:
     """libpq tells by words alone what went wrong before the server spoke."""
     text = str(error)
+    if "FATAL" in text:
+        return error
     if "timeout expired" in text:
         return OutboundFailed(f"{host} did not answer in time.")
     if _is_unreachable(error):
         return OutboundFailed(f"{host} could not be connected to.")
     if "server does not support SSL" in text:
         return OutboundUntrusted(f"{host} does not offer TLS.")
-    if "certificate" in text and "FATAL" not in text:
+    if "certificate" in text:
         reason = text.strip().rpartition(": ")[2]
         return OutboundUntrusted(f"The certificate of {host} cannot be trusted: {reason}.")
     if "SSL error" in text:
         return OutboundUntrusted(f"{host} does not speak TLS as it should.")
-    if "FATAL" not in text and "authentication" not in text:
-        return OutboundFailed(f"{host} does not speak PostgreSQL as it should, or broke off.")
-    return error
+    if "password supplied" in text or "authentication" in text:
+        return error
+    return OutboundFailed(f"{host} does not speak PostgreSQL as it should, or broke off.")
 
 
 @contextmanager
-def _ca_file(database: Database) -> Iterator[str]:
+def _ca_file(database: Database, must_secure: bool) -> Iterator[str]:
     if not database.ca_certificate:
-        yield certifi.where()
+        yield certifi.where() if must_secure else ""  # with a file libpq would check by it, whatever the mode
         return
     _tls_context(database)  # says what is wrong with it
     with tempfile.NamedTemporaryFile("w", suffix=".pem") as file:
@@ -247,9 +254,31 @@ def _connect_mysql(database: Database, watch: _Watch) -> tuple[Any, bool]:
         defer_connect=True,
         **tls,
     )
-    made.connect(_socket(database.host, addresses, database.port, watch))
+    reached = _socket(database.host, addresses, database.port, watch)
+    try:
+        made.connect(reached)
+    except pymysql.err.OperationalError as error:
+        raise _mysql_failure(error, database.host) from error
+    except (ValueError, LookupError, TypeError, AttributeError, AssertionError, struct.error) as error:
+        raise OutboundFailed(f"{database.host} does not speak MySQL as it should.") from error
+    finally:
+        if not made.open:
+            reached.close()
     made._read_timeout = None  # the watch has the word from here on
     return made, bool(made._secure)
+
+
+def _mysql_failure(error: pymysql.err.OperationalError, host: str) -> Exception:
+    cause = getattr(error, "original_exception", None)
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return OutboundUntrusted(f"The certificate of {host} cannot be trusted: {cause.verify_message}.")
+    if isinstance(cause, ssl.SSLError):
+        return OutboundUntrusted(f"{host} does not speak TLS as it should.")
+    if error.args[0] == CR.CR_SSL_CONNECTION_ERROR:
+        return OutboundUntrusted(f"{host} does not offer TLS.")
+    if isinstance(cause, OSError) or error.args[0] in (CR.CR_SERVER_LOST, CR.CR_SERVER_GONE_ERROR):
+        return OutboundFailed(f"{host} does not speak MySQL as it should, or broke off.")
+    return error
 
 
 def _socket(host: str, addresses: list[Address], port: int, watch: _Watch) -> socket.socket:
@@ -278,6 +307,8 @@ def _mysql_conversions() -> dict[Any, Any]:
 
 
 def _addresses(database: Database) -> tuple[list[Address], bool]:
+    if any("\x00" in text for text in (database.database, database.user, database.password)):
+        raise OutboundRefused("The name of the database, the user and the password must not hold control characters.")
     return database_addresses(database.host, database.port, deadline=time.monotonic() + CONNECT_SECONDS)
 
 

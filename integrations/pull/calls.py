@@ -40,6 +40,18 @@ class Fetched:
     headers: httpx.Headers
 
 
+class NotThere(SourceError):
+    """404."""
+
+    def __init__(self, host: str) -> None:
+        super().__init__(
+            f"There is nothing at this address of {host} (404): the path of the feed or the base URL is wrong.",
+            party=Party.MAPPING,
+            is_final=True,
+        )
+        self.host = host
+
+
 class Caller:
     """Calls the API of one connection by one session."""
 
@@ -183,11 +195,7 @@ def _require_success(answer: Answer, url: str) -> None:
             step="signed_in",
         )
     if status == 404:
-        raise SourceError(
-            f"There is nothing at this address of {host} (404): the path of the feed or the base URL is wrong.",
-            party=Party.MAPPING,
-            is_final=True,
-        )
+        raise NotThere(host or "")
     wait = _retry_after(answer)
     if status == 429:
         asks = "asks us to slow down (429)" + ("" if wait is None else f" and to come back in {wait:,.0f} s")

@@ -15,7 +15,7 @@ import httpx
 
 from integrations.models import Feed
 from integrations.outbound import Session
-from integrations.pull.calls import Caller, Fetched
+from integrations.pull.calls import Caller, Fetched, NotThere
 from integrations.pull.fields import JsonRecords, as_day, as_moment, at, named, supplied_fields, tokens_of
 from integrations.pull.source import Note, Page, Party, Position, SourceError, Window
 from integrations.pull.windows import NUMBER, bound_of, day_of, latest, moment_of, rfc3339
@@ -58,7 +58,7 @@ class RestSource:
         seen: set[Any] = set()
         reached: str | None = None
         while True:
-            fetched = self._caller.get(self._url(window, token), self._read)
+            fetched = self._fetched(window, token, is_first=token == self._first_token())
             if not self.names and fetched.records and isinstance(fetched.records[0], dict):
                 self.names = list(fetched.records[0])
             mark = _mark(fetched.records)
@@ -77,6 +77,19 @@ class RestSource:
             if following is None:
                 return
             token, skip = following, 0
+
+    def _fetched(self, window: Window, token: Any, *, is_first: bool) -> Fetched:
+        try:
+            return self._caller.get(self._url(window, token), self._read)
+        except NotThere as problem:
+            if is_first:
+                raise
+            raise SourceError(
+                f"A page in the middle or at the end is not there (404): {problem.host} should answer an empty page "
+                "behind its last one, or say itself which is the last, and the feed page by that.",
+                party=Party.MAPPING,
+                is_final=True,
+            ) from problem
 
     # -- What is asked --------------------------------------------------------
 

@@ -10,6 +10,7 @@ import datetime as dt
 import logging
 import random
 import time
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -21,6 +22,7 @@ from django.utils import timezone
 from entities.models import Batch
 from entities.pipeline import Door, Policy, Report, ingest
 from integrations.models import Feed, SyncEvent, SyncRun
+from integrations.pull.ahead import read_ahead
 from integrations.pull.cursors import furthest, spelled, start_of
 from integrations.pull.lease import LeaseLost, claim, give_up, write
 from integrations.pull.opening import open_source
@@ -57,6 +59,7 @@ class Pull:
     run: SyncRun
     ends_at: float
     calls: list[Call] = field(default_factory=list)
+    logged: int = 0
     begun: float = field(default_factory=time.monotonic)
 
     @property
@@ -120,13 +123,12 @@ class Pull:
             run.expected = source.expected(window)
             write(run, expected=run.expected)
         policy = self._policy()
-        for page in source.pages(window, run.position):
-            self._store(page, replace(policy, fields=source.fields))
-            if page.position is None:
-                break
-            if time.monotonic() > self.ends_at:
-                self._rest()
-                return
+        with closing(read_ahead(source.pages(window, run.position))) as pages:
+            for page in pages:
+                self._store(page, replace(policy, fields=source.fields))
+                if page.position is not None and time.monotonic() > self.ends_at:
+                    self._rest()
+                    return
         self._finish()
 
     def _policy(self) -> Policy:
@@ -137,7 +139,7 @@ class Pull:
             door=Door.COMPARE if compares else Door.PULL,
             run_id=run.pk,
             fetched_since=(run.started_at or timezone.now()) - feed.overlap,
-            looked_at=before.order_by("-started_at").values_list("started_at", flat=True).first(),
+            looked_at=before.order_by("-due_at").values_list("started_at", flat=True).first(),
         )
 
     def _rest(self) -> None:
@@ -149,6 +151,8 @@ class Pull:
         if not self.is_backfill and not self.feed.connection.is_sql:
             run.cursor_after = run.until
         with transaction.atomic():
+            if not self.is_backfill:
+                self._move_cursor(run.cursor_after)  # the feed before its run: everybody locks in this order
             give_up(
                 run,
                 state=State.DONE,
@@ -161,9 +165,6 @@ class Pull:
                 **self._busy(),
             )
             self._log()
-            if not self.is_backfill:
-                self._move_cursor(run.cursor_after)
-        self.calls.clear()
 
     def _move_cursor(self, reached: str) -> None:
         """Forward only, and not where a person has set it meanwhile."""
@@ -192,7 +193,7 @@ class Pull:
                 policy=policy,
                 also=lambda report: self._keep(page, report),
             )
-        self.calls.clear()
+        del self.calls[: self.logged]
         self.run.position, self.run.attempts = page.position, 0
         self.run.pages += 1
         self.begun = time.monotonic()
@@ -200,6 +201,9 @@ class Pull:
             self.run.cursor_after = furthest(self.run.cursor_after, page.reached, self.feed.cursor_kind)
 
     def _keep(self, page: Page, report: Report | None) -> None:
+        with connection.cursor() as cursor:
+            # A crash of our server takes page and position back together: it is fetched again.
+            cursor.execute("SET LOCAL synchronous_commit = off")
         counts = report.counts() if report else {}
         changes: dict[str, Any] = {name: F(name) + counts.get(name, 0) for name in COUNTS}
         reached = self.run.cursor_after
@@ -225,7 +229,11 @@ class Pull:
         return {"busy_seconds": F("busy_seconds") + (time.monotonic() - self.begun)}
 
     def _log(self) -> None:
-        """Write the calls that were made since the last write; the caller forgets them once it has committed."""
+        """Write the calls that were made since the last write; the caller forgets them once it has committed.
+
+        Meanwhile the next page's may be added to them.
+        """
+        self.logged = len(self.calls)
         SyncEvent.objects.bulk_create(
             SyncEvent(
                 run=self.run,
@@ -238,7 +246,7 @@ class Pull:
                 size=call.size,
                 records=call.records,
             )
-            for call in self.calls
+            for call in self.calls[: self.logged]
         )
 
     # -- When it goes wrong ---------------------------------------------------
@@ -249,10 +257,10 @@ class Pull:
         run, sentence = self.run, str(error)
         said = {"problem": sentence, "problem_party": error.party, **self._busy()}
         if error.is_final or run.attempts >= MOST_ATTEMPTS:
-            give_up(run, state=State.PAUSED, **said)
             if not self.is_backfill:
                 tried = "" if error.is_final else f" It was tried {MOST_ATTEMPTS} times in a row."
                 hold_feed(self.feed, reason=sentence + tried)
+            give_up(run, state=State.PAUSED, **said)
         else:
             wait = delay_after(run.attempts, error.retry_after)
             give_up(run, state=State.DUE, due_at=timezone.now() + dt.timedelta(seconds=wait), **said)

@@ -72,7 +72,7 @@ class SourceError(Exception):
 
 
 class Source(Protocol):
-    """An opened API or database. Closing it ends its connections; it is never shared between threads.
+    """An opened API or database. Closing it ends its connections; one thread uses it at a time.
 
     `fields`: those of the guide that it has, as `Policy.fields` wants them; None: it may have any.
     """

@@ -8,35 +8,33 @@ replica that is held by one snapshot for long breaks the reading off.
 from __future__ import annotations
 
 import datetime as dt
-import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from decimal import MAX_PREC, Context, Decimal
-from functools import partial
+from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
-from entities.models import Entity
 from integrations.connections import secret_of
 from integrations.models import Connection, Feed
 from integrations.outbound.databases import Database, OpenedDatabase, open_database
 from integrations.pull import day_counts
-from integrations.pull.fields import (
-    NATURAL_KEYS,
-    Converter,
-    Kind,
-    as_moment,
-    converter,
-    field_kinds,
-    required_fields,
-    supplied_fields,
-)
-from integrations.pull.source import Call, Note, Page, Party, Position, SourceError, Window
+from integrations.pull.fields import supplied_fields
+from integrations.pull.source import Call, Note, Page, Position, SourceError, Window
 from integrations.pull.sql_errors import TooSlow, told, too_slow
+from integrations.pull.sql_plan import (
+    UTC,
+    Plan,
+    key_of,
+    kind_of,
+    mapping_problem,
+    plan_of,
+    reached_by,
+    records_of,
+    without,
+)
 from integrations.pull.sql_query import (
     Holds,
     behind,
@@ -49,28 +47,13 @@ from integrations.pull.sql_query import (
     to_json,
     value,
 )
-from integrations.pull.windows import Bound, bound_of, day_of, moment_of, naive_text
+from integrations.pull.windows import Bound, across_an_hour_that_comes_twice, bound_of, day_of, moment_of, naive_text
 
 MAX_RECORDS = 1000
 STRETCH_SECONDS = 60
 ANSWER_SECONDS = 60
 COUNT_SECONDS = 5
-# A statement's limit at a server that counts until the last row has been taken, such as MySQL.
-STATEMENT_SECONDS = ANSWER_SECONDS + STRETCH_SECONDS + ANSWER_SECONDS
-
-UTC = ZoneInfo("UTC")
-_EXACT = Context(prec=MAX_PREC)
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What is selected, and what becomes of each column: found out once, so that nothing is asked of a row."""
-
-    holds: dict[str, Holds]
-    selected: list[str]
-    keys: list[str]  # the order: the cursor column where there is one, then the natural key
-    outputs: list[tuple[str, int, Converter | None]]  # the guide's field, its column's index, what converts it
-    sources: dict[str, str]  # the guide's field -> column
+GRACE_SECONDS = 2  # in which an honest server ends a statement itself; one that was left alone goes on with it
 
 
 class SqlSource:
@@ -98,10 +81,10 @@ class SqlSource:
 
     def cursor_kind(self) -> str:
         """What the cursor column holds, by its type; moment where there is none. Raises SourceError."""
-        with self._opened(STATEMENT_SECONDS) as database:
+        with self._opened() as database:
             plan = self._plan(database)
         name = self._feed.cursor_column
-        return self._kind_of(plan.holds[name]) if name else Feed.CursorKind.MOMENT
+        return kind_of(plan.holds[name], name) if name else Feed.CursorKind.MOMENT
 
     def pages(self, window: Window, position: Position | None = None) -> Iterator[Page]:
         """A position holds the key of the last row given out."""
@@ -112,21 +95,21 @@ class SqlSource:
         is_over = False
         while not is_over:
             is_over = True
-            with self._opened(STATEMENT_SECONDS) as database:
+            with self._opened() as database:
                 plan = self._plan(database)
                 if after is None:
                     self._refuse_null_cursors(database, plan)
                 begun, begun_after = time.monotonic(), after
                 for rows in self._rows(database, self._statement(plan, window, after), size):
-                    rows = _without(rows, plan, after) if after is begun_after else rows
+                    rows = without(rows, plan, after) if after is begun_after else rows
                     if waiting:
                         yield Page(waiting, {"after": to_json(after or ())}, reached)
                         waiting = []
                     if not rows:
                         continue
-                    waiting = _records(plan, rows)
-                    after = _key(plan, rows[-1])
-                    reached = self._reached(plan, after)
+                    waiting = records_of(plan, rows)
+                    after = key_of(plan, rows[-1])
+                    reached = reached_by(self._feed, plan, after)
                     if time.monotonic() - begun > STRETCH_SECONDS and after != begun_after:
                         is_over = False
                         break
@@ -137,7 +120,7 @@ class SqlSource:
             with self._opened(COUNT_SECONDS) as database:
                 plan = self._plan(database)
                 counted = sa.select(sa.func.count()).select_from(self._relation).where(*self._bounds(plan, window))
-                with database.limit(COUNT_SECONDS):
+                with database.limit(COUNT_SECONDS + GRACE_SECONDS):
                     return int(database.connection.execute(counted).scalar_one())
         except TooSlow:
             return None
@@ -147,13 +130,13 @@ class SqlSource:
 
         Raises SourceError, also where the source has no column to count by.
         """
-        with self._opened(STATEMENT_SECONDS) as database:
+        with self._opened() as database:
             plan = self._plan(database)
             days = day_counts.Days(first_day, last_day, ZoneInfo(time_zone))
             statement = day_counts.statement(
                 self._feed.entity, self._relation, plan.sources, days, lambda name, day: self._literal(plan, name, day)
             )
-            with self._noted() as call, database.limit(self._answer_seconds), self._told(database):
+            with self._noted() as call, database.limit(self._answer_seconds + GRACE_SECONDS), self._told(database):
                 rows = database.connection.execute(statement).all()
                 call["records"] = len(rows)
             return day_counts.lines(self._feed.entity, days, rows)
@@ -179,18 +162,30 @@ class SqlSource:
             return []
         found = []
         if window.since:
-            found.append(column(name) >= value(self._literal(plan, name, _bound(window.since))))
+            found.append(column(name) >= value(self._literal(plan, name, self._widened(plan, name, window.since))))
         if window.until:
-            found.append(column(name) < value(self._literal(plan, name, _bound(window.until), up=True)))
+            found.append(
+                column(name)
+                < value(self._literal(plan, name, self._widened(plan, name, window.until, up=True), up=True))
+            )
         return found
+
+    def _widened(self, plan: Plan, name: str, text: str, up: bool = False) -> Bound:
+        try:
+            bound = bound_of(text)
+        except ValueError:
+            raise mapping_problem(f"“{text[:64]}” is no cursor: set it to a moment, a date or a number.") from None
+        if plan.holds[name] != Holds.MOMENT or isinstance(bound, Decimal):
+            return bound
+        return across_an_hour_that_comes_twice(moment_of(bound, self._zone), self._zone, up=up)
 
     def _literal(self, plan: Plan, name: str, bound: Bound, up: bool = False) -> Any:
         """A bound as the column compares with it."""
         holds = plan.holds[name]
-        kind = self._kind_of(holds, name)
+        kind = kind_of(holds, name)
         if isinstance(bound, Decimal) or kind == Feed.CursorKind.NUMBER:
             if not isinstance(bound, Decimal) or kind != Feed.CursorKind.NUMBER:
-                raise _mapping(f"The column “{name}” and the feed's cursor are not of a kind: set the cursor anew.")
+                raise mapping_problem(f"“{name}” and the feed's cursor are not of a kind: set the cursor anew.")
             return bound
         if kind == Feed.CursorKind.DAY:
             return day_of(bound, self._zone, up=up).isoformat()
@@ -200,24 +195,6 @@ class SqlSource:
         is_postgresql = self._connection.kind == Connection.Kind.POSTGRESQL
         return f"{text}+00" if holds == Holds.INSTANT and is_postgresql else text
 
-    def _kind_of(self, holds: Holds, name: str = "") -> Feed.CursorKind:
-        name = name or self._feed.cursor_column
-        match holds:
-            case Holds.INSTANT | Holds.MOMENT:
-                return Feed.CursorKind.MOMENT
-            case Holds.DAY:
-                return Feed.CursorKind.DAY
-            case Holds.INTEGER | Holds.NUMBER:
-                return Feed.CursorKind.NUMBER
-            case Holds.TEXT:
-                raise _mapping(
-                    f"The column “{name}” is text, whose order is not that of time: cast it at the source, to a "
-                    "timestamp, a date or a number."
-                )
-        raise _mapping(
-            f"The column “{name}” cannot be a cursor: it must hold a timestamp, a date or a whole or decimal number."
-        )
-
     def _refuse_null_cursors(self, database: OpenedDatabase, plan: Plan) -> None:
         """They stand in no window, so that such rows would never be fetched."""
         name = self._feed.cursor_column
@@ -226,10 +203,10 @@ class SqlSource:
         statement: Any = (
             sa.select(sa.literal_column("1")).select_from(self._relation).where(column(name).is_(None)).limit(1)
         )
-        with database.limit(self._answer_seconds), self._told(database):
+        with database.limit(self._answer_seconds + GRACE_SECONDS), self._told(database):
             found = database.connection.execute(statement).first()
         if found is not None:
-            raise _mapping(
+            raise mapping_problem(
                 f"The cursor column “{name}” is NULL in some rows, which no run would ever fetch: the view has to fill "
                 "it, for instance by COALESCE with the date of creation."
             )
@@ -237,8 +214,12 @@ class SqlSource:
     # -- Reading --------------------------------------------------------------
 
     @contextmanager
-    def _opened(self, statement_seconds: float) -> Iterator[OpenedDatabase]:
+    def _opened(self, answer_seconds: float | None = None) -> Iterator[OpenedDatabase]:
+        """Signed in, with so long for each answer, by the server's clock too."""
         connection = self._connection
+        limit = answer_seconds or self._answer_seconds
+        if connection.kind == Connection.Kind.MYSQL:
+            limit = limit + STRETCH_SECONDS + limit  # there a statement lasts until its last row has been taken
         target = Database(
             host=connection.host,
             port=connection.port or 0,
@@ -251,7 +232,7 @@ class SqlSource:
         try:
             with (
                 told(connection, shown_relation(self._feed)),
-                open_database(kind, target, statement_seconds=statement_seconds) as database,
+                open_database(kind, target, statement_seconds=limit) as database,
             ):
                 yield database
         except SourceError as error:
@@ -266,7 +247,7 @@ class SqlSource:
             yield
         except Exception as error:
             if database.was_cut:
-                raise too_slow(self._connection, self._answer_seconds) from error
+                raise too_slow(self._connection) from error
             raise
 
     @contextmanager
@@ -286,10 +267,10 @@ class SqlSource:
 
     def _rows(self, database: OpenedDatabase, statement: Any, size: int) -> Iterator[Sequence[Sequence[Any]]]:
         with self._noted() as call:
-            with database.limit(self._answer_seconds), self._told(database):
+            with database.limit(self._answer_seconds + GRACE_SECONDS), self._told(database):
                 result = database.connection.execution_options(stream_results=True, yield_per=size).execute(statement)
             while True:
-                with database.limit(self._answer_seconds), self._told(database):
+                with database.limit(self._answer_seconds + GRACE_SECONDS), self._told(database):
                     rows = result.fetchmany(size)
                 if not rows:
                     return
@@ -298,113 +279,9 @@ class SqlSource:
 
     def _plan(self, database: OpenedDatabase) -> Plan:
         if self._known is None:
-            with self._noted(), database.limit(self._answer_seconds), self._told(database):
+            with self._noted(), database.limit(self._answer_seconds + GRACE_SECONDS), self._told(database):
                 holds = columns_of(database.connection, self._connection.kind, self._relation)
             self.names = list(holds)
-            self._known = self._planned(holds)
+            self._known = plan_of(self._feed, holds)
             self.fields = supplied_fields(self._feed, self._known.sources)
         return self._known
-
-    def _planned(self, holds: dict[str, Holds]) -> Plan:
-        entity, cursor = self._feed.entity, self._feed.cursor_column
-        known = field_kinds(entity)
-        sources = {field: str(name) for field, name in self._feed.fields.items() if field in known}
-        sources = sources or {field: field for field in known if field in holds}
-        missing = [f"“{sources.get(field, field)}”" for field in sorted(required_fields(entity) - set(sources))]
-        missing += [
-            f"“{name}”" for name in dict.fromkeys([*sources.values(), *filter(None, [cursor])]) if name not in holds
-        ]
-        if missing:
-            has = ", ".join(list(holds)[:30])
-            raise _mapping(f"{shown_relation(self._feed)} has no column {', '.join(missing)}; it has {has}.")
-        if binary := [name for name in sources.values() if holds[name] == Holds.BINARY]:
-            raise _mapping(f"The column “{binary[0]}” holds bytes: the view has to give it as text.")
-        if cursor:
-            self._kind_of(holds[cursor])
-        keys = list(
-            dict.fromkeys([*filter(None, [cursor]), *(sources[field] for field in NATURAL_KEYS[Entity(entity)])])
-        )
-        selected = list(dict.fromkeys([*sources.values(), *keys]))
-        outputs = [
-            (field, selected.index(name), _column_converter(known[field], holds[name], self._zone))
-            for field, name in sources.items()
-        ]
-        return Plan(holds, selected, keys, outputs, sources)
-
-    def _reached(self, plan: Plan, key: Sequence[Any]) -> str | None:
-        if not self._feed.cursor_column:
-            return None
-        holds = plan.holds[self._feed.cursor_column]
-        if holds in (Holds.INSTANT, Holds.MOMENT):
-            return str(as_moment(key[0], UTC if holds == Holds.INSTANT else self._zone))
-        return str(math.floor(key[0])) if holds == Holds.NUMBER else str(key[0])  # cursors are whole numbers
-
-
-def _records(plan: Plan, rows: Sequence[Sequence[Any]]) -> list[Any]:
-    columns = list(zip(*rows, strict=True))
-    names = [field for field, _, _ in plan.outputs]
-    values = [
-        columns[index] if convert is None else list(map(convert, columns[index])) for _, index, convert in plan.outputs
-    ]
-    return [dict(zip(names, record, strict=True)) for record in zip(*values, strict=True)]
-
-
-def _key(plan: Plan, row: Sequence[Any]) -> list[Any]:
-    return [_key_value(row[plan.selected.index(name)]) for name in plan.keys]
-
-
-def _key_value(of: Any) -> Any:
-    return of if of is None or type(of) in (int, str, Decimal) else str(of)
-
-
-def _without(rows: Sequence[Sequence[Any]], plan: Plan, after: Sequence[Any] | None) -> Sequence[Sequence[Any]]:
-    """A stretch begins at the last row given out, not behind it: the database may take another key for the same."""
-    return rows[1:] if after is not None and rows and _key(plan, rows[0]) == list(after) else rows
-
-
-def _bound(text: str) -> Bound:
-    try:
-        return bound_of(text)
-    except ValueError:
-        raise _mapping(f"“{text[:64]}” is no cursor: set it to a moment, a date or a number.") from None
-
-
-def _mapping(message: str) -> SourceError:
-    return SourceError(message, party=Party.MAPPING, is_final=True)
-
-
-# -- Columns ------------------------------------------------------------------
-
-
-def _column_converter(kind: Kind, holds: Holds, zone: ZoneInfo) -> Converter | None:
-    """None: the column's values are as the guide wants them."""
-    match kind, holds:
-        case Kind.TEXT, Holds.TEXT:
-            return None
-        case ((Kind.NUMBER | Kind.INTEGER), Holds.INTEGER):
-            return None
-        case ((Kind.NUMBER | Kind.INTEGER), (Holds.NUMBER | Holds.FLOAT)):
-            return _trimmed
-        case Kind.MOMENT, Holds.INSTANT:
-            return partial(_utc, slow=converter(Kind.MOMENT, UTC))
-        case Kind.MOMENT, Holds.MOMENT if zone.key == "UTC":
-            return partial(_utc, slow=converter(Kind.MOMENT, UTC))
-        case Kind.DAY, Holds.DAY:
-            return None
-    return converter(kind, zone)
-
-
-def _trimmed(of: Decimal | None) -> Any:
-    """Without the zeros that a column of many places puts behind each number: they are not the partner's digits."""
-    if of is None or not of.is_finite():
-        return of if of is None else str(of)
-    return of.normalize(_EXACT)
-
-
-def _utc(text: str | None, slow: Callable[[Any], Any]) -> Any:
-    """`2026-03-15 12:10:00.5`, with or without `+00`, as databases write it."""
-    if text is None or text[10:11] != " ":
-        return slow(text)
-    if text[-3:] == "+00":
-        return f"{text[:10]}T{text[11:-3]}Z"
-    return f"{text[:10]}T{text[11:]}Z" if text[-1:].isdigit() and len(text) < 27 and "+" not in text else slow(text)

@@ -34,10 +34,10 @@ def told(connection: Connection, relation: str) -> Iterator[None]:
         ) from error
 
 
-def too_slow(connection: Connection, seconds: float) -> TooSlow:
+def too_slow(connection: Connection) -> TooSlow:
     return TooSlow(
-        f"{connection.host} did not answer within {seconds:,.0f} s: the statement is too slow there (is the cursor "
-        "column indexed?), or the database hangs."
+        f"{connection.host} did not answer in time: the statement is too slow there (is the cursor column indexed?), "
+        "or the database hangs."
     )
 
 
@@ -49,7 +49,7 @@ def _refusal(connection: Connection, relation: str, error: Any) -> SourceError:
         number = error.args[0] if getattr(error, "args", None) else 0
         kind = _MYSQL.get(number, "")
     if kind == "slow":
-        return too_slow(connection, 60)
+        return too_slow(connection)
     if kind in _SENTENCES:
         sentence, party, is_final, step = _SENTENCES[kind]
         text = sentence.format(
@@ -97,6 +97,7 @@ _POSTGRESQL = {
     "42702": "column",
     "42501": "rights",
     "42": "syntax",
+    "0A": "syntax",
     "57014": "slow",
     "55P03": "locked",
     "40": "conflict",

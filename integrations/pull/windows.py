@@ -14,6 +14,8 @@ from zoneinfo import ZoneInfo
 DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 NUMBER = re.compile(r"-?\d+(\.\d+)?", re.ASCII)
 
+_NEAR = dt.timedelta(hours=3)  # longer than any clock is put back
+
 Bound = dt.datetime | dt.date | Decimal
 
 
@@ -52,6 +54,18 @@ def rfc3339(moment: dt.datetime) -> str:
 def naive_text(moment: dt.datetime, zone: ZoneInfo) -> str:
     """As databases write a time without an offset."""
     return moment.astimezone(zone).replace(tzinfo=None).isoformat(sep=" ")
+
+
+def across_an_hour_that_comes_twice(moment: dt.datetime, zone: ZoneInfo, *, up: bool) -> dt.datetime:
+    """For a bound without an offset, where clocks are put back near it: what is written in the hour's second pass reads
+    as earlier than what was written in its first."""
+    before, after = (moment - _NEAR, moment) if up else (moment, moment + _NEAR)
+    lost = _offset(before, zone) - _offset(after, zone)
+    return moment if lost <= dt.timedelta() else moment + (lost if up else -lost)
+
+
+def _offset(moment: dt.datetime, zone: ZoneInfo) -> dt.timedelta:
+    return moment.astimezone(zone).utcoffset() or dt.timedelta()
 
 
 def latest(reached: str | None, other: str | None) -> str | None:

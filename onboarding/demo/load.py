@@ -2,8 +2,9 @@
 
 All of it is one transaction: the demo is there whole or not at all. The pipeline takes the time of receipt from the
 clock, as it must; a demo that arrived in one minute would have nothing to show for two weeks. So, for this environment
-only and before anybody can have read it, the times of its batches, records, history and quarantine are set to those of
-the story. Nothing else in the product may do this: readers by `updated_since` rely on times that only move on.
+only and before anybody can have read it, the times of its batches, records, history, quarantine and differences are set
+to those of the story. Nothing else in the product may do this: readers by `updated_since` rely on times that only move
+on.
 """
 
 from __future__ import annotations
@@ -19,10 +20,12 @@ from django.db import connection, transaction
 
 from entities.models import Batch, Entity
 from entities.pipeline import InvalidJson, Report, ingest, parse_json
+from entities.pipeline.lags import EVENT, lags_of
 from integrations.clients import NewSecret
 from integrations.models import ApiRequest, Client, ClientSecret
 from integrations.payloads import excerpt
 from integrations.request_log import refused_records, summary
+from onboarding.demo.fetch import fetch, tell_totals
 from onboarding.demo.story import Delivery, Story
 from track360 import exact_json
 from track360.models import Environment
@@ -34,7 +37,10 @@ TABLES = ("entities_customer", "entities_transaction", "entities_activity")
 
 
 def load(story: Story, new: NewSecret, *, progress: Callable[[int], None]) -> None:
-    """Push every delivery through the pipeline into the client's environment and log it. `progress` gets counts."""
+    """Push every delivery through the pipeline into the client's environment and log it; then what was fetched.
+
+    `progress` gets counts.
+    """
     client, environment = new.client, new.client.environment
     rng = random.Random("request log")
     batches: list[Batch] = []
@@ -54,6 +60,8 @@ def load(story: Story, new: NewSecret, *, progress: Callable[[int], None]) -> No
                 analyze()
                 next_look = 2 * sent
             progress(len(delivery.records))
+        batches += fetch(environment, until=story.until)
+        tell_totals(environment, client_id=client.client_id, until=story.until)
         ApiRequest.objects.bulk_create(calls, batch_size=500)
         date_back(environment, batches)
         ClientSecret.objects.filter(pk=new.secret.pk).update(last_used_at=story.until)
@@ -98,13 +106,17 @@ def push(delivery: Delivery, environment: Environment, call: ApiRequest) -> Repo
 
 def told(delivery: Delivery, report: Report, call: ApiRequest) -> Batch:
     """The batch as it would stand had it come when the story says: its times, and what was late then."""
-    late = sum(
-        outcome == "created" and was_late(delivery.entity, record, delivery.at)
-        for outcome, record in zip(report.outcomes, delivery.records, strict=False)
-    )
+    outcomes = zip(report.outcomes, delivery.records, strict=False)
+    created = [record for outcome, record in outcomes if outcome == "created"]
+    late = sum(was_late(delivery.entity, record, delivery.at) for record in created)
     others = sum(warning.code != "late" for warning in report.warnings)
-    finished = delivery.at + dt.timedelta(milliseconds=call.duration_ms)
-    return Batch(id=report.batch_id, started_at=delivery.at, finished_at=finished, late=late, warnings=others + late)
+    batch = Batch(id=report.batch_id, started_at=delivery.at, late=late, warnings=others + late)
+    batch.finished_at = delivery.at + dt.timedelta(milliseconds=call.duration_ms)
+    if created:
+        events = [record[EVENT[Entity(delivery.entity)]] for record in created]
+        batch.lags, batch.lag_seconds, _ = lags_of(delivery.entity, events, received_at=delivery.at, looked_at=None)
+        batch.own_seconds = len(created) * call.duration_ms / 1000
+    return batch
 
 
 def was_late(entity: str, record: dict[str, Any], at: dt.datetime) -> bool:
@@ -150,9 +162,11 @@ def _call(at: dt.datetime, environment: Environment, client: Client, rng: random
 DATE_BACK = [
     """
     UPDATE entities_batch b
-       SET started_at = t.started_at, finished_at = t.finished_at, late = t.late, warnings = t.warnings
+       SET started_at = t.started_at, finished_at = t.finished_at, late = t.late, warnings = t.warnings,
+           lags = t.lags, lag_seconds = t.lag_seconds, own_seconds = t.own_seconds
       FROM json_to_recordset(%(batches)s::json)
-           AS t (id uuid, started_at timestamptz, finished_at timestamptz, late integer, warnings integer)
+           AS t (id uuid, started_at timestamptz, finished_at timestamptz, late integer, warnings integer,
+                 lags integer[], lag_seconds float, own_seconds float)
      WHERE b.id = t.id
     """,
     """
@@ -165,6 +179,10 @@ DATE_BACK = [
     """
     UPDATE entities_quarantinedrecord q SET received_at = b.started_at
       FROM entities_batch b WHERE q.environment_id = %(environment)s AND b.id = q.batch_id
+    """,
+    """
+    UPDATE entities_difference d SET fetched_at = b.started_at, found_at = b.started_at
+      FROM entities_batch b WHERE d.environment_id = %(environment)s AND b.id = d.batch_id
     """,
     *(
         f"""
@@ -187,7 +205,7 @@ DATE_BACK = [
 
 
 def date_back(environment: Environment, batches: list[Batch]) -> None:
-    columns = ("id", "started_at", "finished_at", "late", "warnings")
+    columns = ("id", "started_at", "finished_at", "late", "warnings", "lags", "lag_seconds", "own_seconds")
     rows = [{column: getattr(batch, column) for column in columns} for batch in batches]
     with connection.cursor() as cursor:
         for statement in DATE_BACK:

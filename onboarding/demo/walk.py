@@ -22,7 +22,7 @@ CONTACTS = [
 ]
 PUSHED = {entity.value: "push" for entity in Entity}
 STARTED = {"aurora-casino": 12, "borealis-sports": 24, "cobalt-poker": 3, "delta-bingo": 0}  # days ago
-DONE = {1: 11.5, 2: 11.2, 5: 6.0}  # step -> days ago
+DONE = {1: 11.5, 2: 11.2, 5: 0.4}  # step -> days ago
 SAMPLE_RECORDS = 40
 
 
@@ -34,8 +34,8 @@ def walk(partners: dict[str, Partner], *, now: dt.datetime) -> None:
     for slug, days in STARTED.items():
         Partner.objects.filter(slug=slug).update(created_at=now - days * DAY)
         Onboarding.objects.update_or_create(partner=partners[slug], defaults={"started_at": now - days * DAY})
-    _agree(aurora, proposes=by_owner, accepts=by_team)
-    _agree(partners["borealis-sports"], proposes=by_team, accepts=by_team)
+    _agree(aurora, patterns=PUSHED | {"transactions": "hybrid"}, proposes=by_owner, accepts=by_team)
+    _agree(partners["borealis-sports"], patterns=PUSHED, proposes=by_team, accepts=by_team)
     agreements.propose_scope(
         partners["cobalt-poker"],
         patterns={"customers": "push", "transactions": "hybrid", "activity": "pull"},
@@ -61,10 +61,10 @@ def walk(partners: dict[str, Partner], *, now: dt.datetime) -> None:
     Delivery.objects.filter(notification__partner__in=partners.values()).update(next_try_at=None)
 
 
-def _agree(partner: Partner, *, proposes: Actor, accepts: Actor) -> None:
+def _agree(partner: Partner, *, patterns: dict[str, str], proposes: Actor, accepts: Actor) -> None:
     scope = agreements.propose_scope(
         partner,
-        patterns=PUSHED,
+        patterns=patterns,
         contacts=CONTACTS,
         time_zone="Europe/Malta",
         history_from=dt.date(2026, 1, 1),

@@ -17,15 +17,17 @@ from django.test import Client as Browser
 from django.urls import URLPattern, URLResolver, get_resolver, resolve
 
 from entities.models import Activity, Customer, QuarantinedRecord, Transaction
+from integrations.models import Feed
 from onboarding.api.schema import document
 from tests.contract import live
 from tests.contract.conftest import API, Caller, new_partner
-from tests.factories import UserFactory
+from tests.factories import FeedFactory, ReportFactory, RunFactory, SyncEventFactory, UserFactory
 from tests.payloads import sample
 from track360.models import AuditEvent, Environment, Membership, Partner, User
 
 MARK = "zz-secret-zz"
 IDS = {"customer_id": "cst_100245", "key": "cst_100245", "transaction_id": "txn_889001", "date": "2026-03-15"}
+IDS |= {"entity": "transactions", "number": "1"}
 
 
 @pytest.fixture
@@ -42,6 +44,10 @@ def filled(caller: Caller) -> None:
     bad = sample("customers", customer_id="bad", country_code="ZZ", campaign_id=MARK)
     assert caller.post(f"{API}/customers/bulk", [bad], Prefer="handling=lenient").status_code == 200
     assert caller.post(f"{API}/customers/bulk", [bad]).status_code == 422
+    feed = FeedFactory(pk=FEED, connection__environment=caller.environment, connection__name=MARK)
+    run = RunFactory(pk=RUN, feed=feed, problem=MARK)
+    SyncEventFactory(run=run, url=MARK)
+    ReportFactory(pk=REPORT, feed=feed, problem=MARK)
 
 
 def quarantined(caller: Caller) -> dict[str, str]:
@@ -54,9 +60,16 @@ def quarantined(caller: Caller) -> dict[str, str]:
 def everything(caller: Caller) -> list[Any]:
     """All that the caller can read of its records and what was refused."""
     lists = [f"{API}/customers", f"{API}/transactions", f"{API}/activity", "/api/v1/quarantine"]
+    feed = fed(caller)
+    feeds = f"/api/v1/connections/{feed.connection_id}/feeds"
+    lists += ["/api/v1/sync-runs", "/api/v1/connections", feeds, f"{feeds}/{feed.pk}/conformance"]
     answers = [caller.get(path) for path in lists]
     assert {answer.status_code for answer in answers} == {200}
     return [answer.json()["data"] for answer in answers]
+
+
+def fed(caller: Caller) -> Feed:
+    return Feed.objects.get(connection__environment=caller.environment)
 
 
 @pytest.fixture(params=["another partner", "the same partner's production"])
@@ -93,13 +106,40 @@ def address(path: str, values: dict[str, str]) -> str:
 OF_THE_PARTNER = {"Partner", "Checklist", "Clients", "Mappings and affiliates", "Samples"}
 
 
+# The ids of the victim's feed, of its run and of its report
+FEED, RUN = "11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222"
+REPORT = "33333333-3333-4333-8333-333333333333"
+
 # Operation -> what a stranger sends who names the victim's ids, and the status and the errors' codes that he gets, in
 # this order: with his own customers of the same ids, at the end, his transactions would name one that exists.
 # Reading has no line of its own: an address with an id is 404, a list is empty.
 OF = {entity: sample(entity) for entity in ("customers", "transactions", "activity")}
+FED = "/api/v1/connections/{connection_id}"
 UNKNOWN = (422, ["unknown_customer"])
 WRITES: dict[str, tuple[Any, tuple[int, list[str]]]] = {
     "POST /api/v1/igaming/customers/{key}/erase": ({}, (404, [])),
+    "PUT /api/v1/reconciliation/{entity}/days/{date}": ({"totals": []}, (200, [])),
+    "POST /api/v1/reconciliation/{entity}/days/{date}/take": ({}, (404, [])),
+    "POST /api/v1/reconciliation/{entity}/days/{date}/waive": ({"reason": "x"}, (422, ["difference"])),
+    "DELETE /api/v1/reconciliation/{entity}/days/{date}/waive": ({}, (404, [])),
+    "POST /api/v1/reconciliation/{entity}/count": ({"first": "2026-03-15", "last": "2026-03-15"}, (422, ["feed"])),
+    "POST /api/v1/reconciliation/doubled/{number}": ({"verdict": "later", "reason": "x"}, (404, [])),
+    "POST /api/v1/connections": ({"name": "Mine", "kind": "rest", "base_url": "https://api.example.com"}, (201, [])),
+    f"PUT {FED}": ({"name": "Mine"}, (404, [])),
+    f"DELETE {FED}": ({}, (404, [])),
+    f"PUT {FED}/secret": ({"secret": "mine"}, (404, [])),
+    f"POST {FED}/switch": ({"on": False}, (404, [])),
+    f"POST {FED}/test": ({}, (404, [])),
+    f"POST {FED}/feeds": ({"entity": "customers"}, (404, [])),
+    f"PUT {FED}/feeds/{{feed_id}}": ({"path": "/mine"}, (404, [])),
+    f"DELETE {FED}/feeds/{{feed_id}}": ({}, (404, [])),
+    f"POST {FED}/feeds/{{feed_id}}/switch": ({"on": False}, (404, [])),
+    f"PUT {FED}/feeds/{{feed_id}}/cursor": ({"cursor": ""}, (404, [])),
+    f"POST {FED}/feeds/{{feed_id}}/conformance": ({}, (404, [])),
+    "POST /api/v1/sync-runs": ({"feed": FEED}, (422, ["unknown"])),
+    "POST /api/v1/sync-runs/{run_id}/stop": ({}, (404, [])),
+    "POST /api/v1/sync-runs/{run_id}/pause": ({}, (404, [])),
+    "POST /api/v1/sync-runs/{run_id}/resume": ({}, (404, [])),
     "PUT /api/v1/quarantine/{number}": ({"record": {}}, (404, [])),
     "POST /api/v1/quarantine/{number}/drop": ({"reason": "theirs"}, (404, [])),
     "POST /api/v1/quarantine/drop": ({"reason": "all of it"}, (200, [])),
@@ -120,7 +160,10 @@ WRITES: dict[str, tuple[Any, tuple[int, list[str]]]] = {
 
 
 def test_no_call_shows_or_touches_what_is_not_ones_own(victim: Caller, stranger: Caller, request_id: str) -> None:
-    values = IDS | {"request_id": request_id} | quarantined(victim)
+    feed = fed(victim)
+    values = IDS | {"request_id": request_id, "run_id": RUN}
+    values |= {"connection_id": str(feed.connection_id), "feed_id": str(feed.pk), "report_id": REPORT}
+    values |= quarantined(victim)
     before = everything(victim)
 
     reads = [(path, operation) for method, path, operation in operations() if method == "GET"]
@@ -256,7 +299,8 @@ HELD = {
 
 # The pages of what one environment holds; who may open the others, whose ids are the partner's, is held by
 # tests/portal/test_roles.py.
-SECTIONS = {"", "requests", "credentials", "docs", *HELD}
+SECTIONS = {"", "requests", "credentials", "connections", "docs", *HELD}
+SECTIONS = {"", "connections", "requests", "credentials", "docs", *HELD}
 
 
 def with_ids(route: str, known: dict[str, str]) -> str:
@@ -273,9 +317,15 @@ def pages(victim: Caller, request_id: str, *, partner: str, kind: str) -> list[s
         "partner_slug": partner,
         "environment_kind": kind,
         "request_id": request_id,
+        "run_id": RUN,
+        "report_id": REPORT,
         "client_id": client.client_id,
         "secret_id": victim.credentials.secret.pk,
         "slug": "customers",
+        "connection_id": fed(victim).connection_id,
+        "feed_id": fed(victim).pk,
+        "kind": "rest",
+        "entity": "customers",
     }
     found = []
     for route, _ in routes(get_resolver().url_patterns):

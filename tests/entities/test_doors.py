@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from entities.models import Batch, Difference, QuarantinedRecord, QuarantineEvent, Sighting, Transaction
 from entities.pipeline import Door, Policy, Report, ingest
+from entities.pipeline.upsert import Contended
 from tests.payloads import sample
 from track360.models import Environment
 
@@ -204,6 +205,53 @@ def test_the_lag_of_what_is_fetched_is_split_at_our_last_look(environment: Envir
     assert batch.lag_seconds == pytest.approx(600, abs=2)
     assert batch.own_seconds == pytest.approx(240, abs=2)
     assert batch.late == 1
+
+
+def test_our_part_of_what_is_fetched_holds_storing_too(environment: Environment) -> None:
+    now = timezone.now()
+
+    report = pull(environment, one(transaction_date=now.isoformat()), looked_at=now + dt.timedelta(minutes=1))
+
+    batch = Batch.objects.get(pk=report.batch_id)
+    assert batch.own_seconds == pytest.approx((batch.finished_at - batch.started_at).total_seconds())
+    assert batch.own_seconds > 0
+
+
+def test_of_what_is_pushed_our_part_is_storing_for_each_new_record(environment: Environment) -> None:
+    sent = timezone.now() - dt.timedelta(minutes=2)
+    records = [sample("transactions", transaction_id=f"t{n}", transaction_date=sent.isoformat()) for n in range(3)]
+
+    report = ingest(environment, "transactions", records)
+
+    batch = Batch.objects.get(pk=report.batch_id)
+    assert batch.lag_seconds == pytest.approx(3 * (batch.started_at - sent).total_seconds())
+    assert batch.own_seconds == pytest.approx(3 * (batch.finished_at - batch.started_at).total_seconds())
+
+
+def test_what_is_replayed_has_no_lag_and_no_part_of_ours(environment: Environment) -> None:
+    report = ingest(environment, "transactions", one(), door=Batch.Door.REPLAY, policy=Policy(door=Door.REPLAY))
+
+    batch = Batch.objects.get(pk=report.batch_id)
+    assert (batch.created, batch.lags, batch.lag_seconds, batch.own_seconds) == (1, None, 0, 0)
+
+
+def test_a_try_that_was_taken_back_leaves_no_lag(environment: Environment, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody else stores the same record between the two tries, so that this batch creates none."""
+
+    def meanwhile(_: float) -> None:
+        ingest(environment, "transactions", one())
+
+    def meets_another(report: Report) -> None:
+        if report.outcomes == ["created"]:
+            raise Contended
+
+    monkeypatch.setattr("entities.pipeline.upsert.time.sleep", meanwhile)
+
+    report = ingest(environment, "transactions", one(), also=meets_another)
+
+    batch = Batch.objects.get(pk=report.batch_id)
+    assert report.outcomes == ["unchanged"]
+    assert (batch.lags, batch.lag_seconds, batch.own_seconds) == (None, 0, 0)
 
 
 def test_what_is_there_before_the_first_look_is_not_late(environment: Environment) -> None:

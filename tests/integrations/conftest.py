@@ -9,7 +9,9 @@ import pytest
 import redis
 from django.test import Client as Browser
 
+from entities.pipeline import ingest
 from integrations.clients import NewSecret, create_client
+from tests.payloads import sample
 from track360.models import Environment, User
 from track360.partners import create_partner
 
@@ -61,3 +63,20 @@ def ask_for_token(client: Browser, credentials: NewSecret) -> Callable[..., Any]
 @pytest.fixture
 def token(ask_for_token: Callable[..., Any]) -> str:
     return ask_for_token().json()["access_token"]
+
+
+@pytest.fixture
+def environment(sandbox: Environment) -> Environment:
+    return sandbox
+
+
+@pytest.fixture
+def other_environment(db: None) -> Environment:
+    return create_partner(name="Borealis").environments.get(kind="sandbox")
+
+
+@pytest.fixture
+def customer(environment: Environment) -> str:
+    """The guide's sample customer is stored; gives his id."""
+    ingest(environment, "customers", sample("customers"))
+    return "cst_100245"

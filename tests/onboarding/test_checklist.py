@@ -4,26 +4,34 @@ from __future__ import annotations
 
 import datetime as dt
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.db import connection
 from django.utils import timezone
 
 from entities.models import StatusMapping
+from integrations.models import DayTotals
+from integrations.reconciliation.control import put_control_totals
+from integrations.reconciliation.waivers import waive
 from onboarding import agreements, checklist
 from onboarding.checks import url_of
-from onboarding.models import Notification, Onboarding, RehearsalWindow, Sample, StepChange, StepState
-from onboarding.tasks import compute_checklists
+from onboarding.models import Notification, Onboarding, RehearsalWindow, Sample, Scope, StepChange, StepState
+from onboarding.tasks import compute_checklists, reconcile
 from tests.factories import (
     AffiliateFactory,
     BatchFactory,
     ClientFactory,
     ClientSecretFactory,
+    ConnectionFactory,
     CustomerFactory,
+    DayTotalsFactory,
     MembershipFactory,
     PartnerFactory,
     SeenStatusFactory,
     StatusMappingFactory,
+    TransactionFactory,
     UserFactory,
 )
 from track360.audit import Actor
@@ -118,6 +126,37 @@ def test_credentials_count_once_a_token_was_fetched_and_until_they_are_revoked(
     assert step(partner, 2).state == "open"
 
 
+def test_what_is_pulled_takes_a_connection_that_passed_and_no_client(
+    partner: Partner, sandbox: Environment, team: Actor
+) -> None:
+    agree(partner, team, customers="pull")
+    ConnectionFactory(environment=partner.environments.get(kind="production"), passed_at=NOW)
+    assert unmet(partner, 2) == ["There is no connection yet."]
+    connection = ConnectionFactory(environment=sandbox, passed_at=None)
+    assert unmet(partner, 2) == ["None has passed a test as it stands now."]
+
+    connection.passed_at = NOW
+    connection.save()
+    assert step(partner, 2).state == "met"
+
+    connection.removed_at = NOW
+    connection.save()
+    assert (step(partner, 2).state, unmet(partner, 2)) == ("open", ["There is no connection yet."])
+
+
+def test_what_is_pulled_is_live_by_a_connection_that_is_on(partner: Partner, sandbox: Environment, team: Actor) -> None:
+    agree(partner, team, customers="pull")
+    ConnectionFactory(environment=sandbox, is_on=True)
+    production = partner.environments.get(kind="production")
+    BatchFactory(environment=production, entity="customers", door="pull")
+    connection = ConnectionFactory(environment=production, is_on=False)
+    assert unmet(partner, 8)[2:] == ["None is switched on."]
+
+    connection.is_on = True
+    connection.save()
+    assert len(unmet(partner, 8)) == 2  # the sign-offs
+
+
 def test_a_production_client_is_no_sandbox_client(partner: Partner) -> None:
     production = partner.environments.get(kind="production")
     ClientSecretFactory(client=ClientFactory(environment=production), last_used_at=NOW)
@@ -182,6 +221,8 @@ def sample(environment: Environment, entity: str, *, minutes: int = 0, **fields:
         ("pull", ["push"], "open"),
         ("hybrid", ["push"], "open"),
         ("hybrid", ["push", "pull"], "met"),
+        ("hybrid", ["pull", "backfill"], "open"),
+        ("pull", ["backfill"], "met"),
         ("push", ["sample", "replay", "backfill"], "open"),
     ],
 )
@@ -279,9 +320,120 @@ def test_a_window_that_closed_says_so_and_still_counts_what_came_in_time(
     assert step(partner, 6).state == "met"
 
 
-def test_step_7_waits_for_control_totals(partner: Partner) -> None:
-    assert unmet(partner, 7) == ["Control totals are not available yet."]
-    assert step(partner, 7).waiting_for == "team"
+LAST = NOW.astimezone(ZoneInfo("Europe/Malta")).date() - dt.timedelta(days=1)
+EURO = [{"currency": "EUR", "type": "deposit", "count": 1, "sum": "5.00"}]
+
+
+def said(environment: Environment, back: int, lines: list[Any], *, entity: str = "transactions", side: str = "partner"):
+    day = LAST - dt.timedelta(days=back)
+    return DayTotalsFactory(
+        environment=environment, day=day, entity=entity, side=side, lines=lines, time_zone="Europe/Malta"
+    )
+
+
+@pytest.fixture
+def in_malta(partner: Partner, sandbox: Environment, team: Actor) -> Environment:
+    """Transactions are agreed, and three days of them agree, the oldest with a record."""
+    agree(partner, team, transactions="push")
+    Scope.objects.update(time_zone="Europe/Malta")
+    for back in (1, 2, 3):
+        said(sandbox, back, EURO if back == 3 else [])
+    said(sandbox, 3, EURO, side="stored")
+    return sandbox
+
+
+def test_step_7_is_met_by_three_days_in_a_row_one_of_them_not_empty(partner: Partner, in_malta: Environment) -> None:
+    assert step(partner, 7).state == "met"
+
+    said(in_malta, 3, [])
+    said(in_malta, 3, [], side="stored")
+    assert unmet(partner, 7) == ["Nothing is stored of these days."]
+
+
+def test_a_day_that_differs_is_named_with_what_differs_and_a_waiver_counts(
+    partner: Partner, in_malta: Environment
+) -> None:
+    said(in_malta, 2, EURO)
+    day = LAST - dt.timedelta(days=2)
+    (reason,) = unmet(partner, 7)
+    assert reason == "Transactions: EUR 1 record fewer and 5.00 less here."
+    (check,) = [check for check in step(partner, 7).evidence if not check["met"]]
+    assert url_of(check, partner) == f"/p/{partner.slug}/sandbox/reconciliation/{day}/"
+    assert step(partner, 7).waiting_for == "partner"
+
+    waive(
+        in_malta,
+        "transactions",
+        day,
+        currency="EUR",
+        type="",
+        reason="A test.",
+        time_zone="Europe/Malta",
+        actor=Actor(client_id="c"),
+    )
+    assert step(partner, 7).state == "met"
+
+
+def test_days_that_do_not_count_towards_step_7(partner: Partner, in_malta: Environment) -> None:
+    row = said(in_malta, 2, [])
+    for alteration in ({"at": NOW - dt.timedelta(days=9)}, {"at": NOW, "time_zone": "UTC"}):
+        DayTotals.objects.filter(pk=row.pk).update(**alteration)
+        assert unmet(partner, 7) == [
+            "Transactions: the control total was given before the day was over, or for another time zone."
+        ]
+
+
+def test_every_entity_in_scope_has_to_agree(partner: Partner, in_malta: Environment, team: Actor) -> None:
+    agree(partner, team, transactions="push", customers="push")
+    Scope.objects.update(time_zone="Europe/Malta")
+
+    assert unmet(partner, 7)[:1] == ["Customers: no control total yet."]
+
+
+def test_what_was_earned_stands_when_the_partner_says_nothing_for_months(
+    partner: Partner, sandbox: Environment, team: Actor
+) -> None:
+    agree(partner, team, transactions="push")
+    for back in (200, 201, 202):
+        said(sandbox, back, EURO)
+        said(sandbox, back, EURO, side="stored")
+    Scope.objects.update(time_zone="Europe/Malta")
+
+    assert step(partner, 7).state == "met"
+
+
+def test_a_control_total_over_the_api_lets_the_checklist_be_judged_anew(
+    partner: Partner, in_malta: Environment
+) -> None:
+    checklist.compute(partner, now=timezone.now())
+    late = timezone.now() + dt.timedelta(minutes=2)
+    Onboarding.objects.filter(partner=partner).update(computed_at=late)
+    assert checklist.changed_partners(now=late, rested_before=late) == []
+
+    put_control_totals(
+        in_malta,
+        "transactions",
+        LAST,
+        [],
+        origin=DayTotals.Origin.API,
+        time_zone="Europe/Malta",
+        actor=Actor(client_id="c"),
+    )
+    Onboarding.objects.filter(partner=partner).update(computed_at=timezone.now())
+
+    assert checklist.changed_partners(now=late, rested_before=late) == [partner.pk]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_totals_that_are_counted_anew_let_the_checklist_be_judged_anew(partner: Partner, in_malta: Environment) -> None:
+    checklist.compute(partner, now=timezone.now())
+    moment = dt.datetime.combine(LAST - dt.timedelta(days=1), dt.time(12), dt.UTC)
+    TransactionFactory(environment=in_malta, transaction_date=moment, updated_at=timezone.now())
+
+    reconcile()
+
+    assert Onboarding.objects.get(partner=partner).computed_at is None
+    assert "more here" in unmet(partner, 7)[0]
 
 
 def test_live_takes_both_sign_offs_a_production_client_and_a_record(

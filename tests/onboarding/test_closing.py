@@ -6,6 +6,7 @@ import datetime as dt
 import hashlib
 import io
 import json
+import re
 import threading
 import zipfile
 from decimal import Decimal
@@ -15,20 +16,58 @@ import pytest
 from django.core.exceptions import ValidationError
 from django.core.files.storage import default_storage
 from django.db import connection
+from django.db.models import F
 from django.utils import timezone
 
-from entities.models import Activity, Batch, Customer, QuarantinedRecord, RecordChange, RecordCounter, SeenStatus
+from entities.models import (
+    Activity,
+    Batch,
+    Customer,
+    Difference,
+    QuarantinedRecord,
+    QuarantineEvent,
+    RecordChange,
+    RecordCounter,
+    Replay,
+    SeenStatus,
+    Sighting,
+)
 from entities.models import Transaction as MoneyTransaction
-from entities.pipeline import ingest
+from entities.pipeline import Report, ingest
+from entities.pipeline.policy import Door, Policy
 from integrations.clients import create_client, issue_token
-from integrations.models import ApiRequest, Client, WebhookEndpoint
+from integrations.models import (
+    ApiRequest,
+    Client,
+    ConnectionTest,
+    DayTotals,
+    DoubledDay,
+    Feed,
+    SyncEvent,
+    SyncRun,
+    TotalsWatermark,
+    Waiver,
+    WebhookEndpoint,
+)
+from integrations.pull import lease
 from onboarding import jobs
 from onboarding.closing import close_partner, request_reset, run_reset
 from onboarding.erasure import erase_customer
-from onboarding.exports import available_exports, request_export, run_export
+from onboarding.exports import OF_ENVIRONMENT, OF_OTHERS, OF_PARTNER, available_exports, request_export, run_export
 from onboarding.models import PartnerExport, Sample, SandboxReset
 from tests.entities.test_concurrency import together
-from tests.factories import ApiRequestFactory, MembershipFactory, QuarantinedRecordFactory, UserFactory
+from tests.factories import (
+    CONNECTION_SECRET,
+    ApiRequestFactory,
+    ConnectionFactory,
+    ConnectionTestFactory,
+    FeedFactory,
+    MembershipFactory,
+    QuarantinedRecordFactory,
+    RunFactory,
+    SyncEventFactory,
+    UserFactory,
+)
 from tests.onboarding.test_erasure import PERSON, held_sample
 from tests.payloads import customers, sample, transactions
 from track360.audit import Actor
@@ -36,6 +75,8 @@ from track360.models import AuditEvent, Environment, Invitation, Partner
 from track360.partners import create_partner
 
 pytestmark = pytest.mark.django_db
+
+DAY = dt.date(2026, 3, 15)
 
 
 @pytest.fixture
@@ -60,9 +101,34 @@ def fill(environment: Environment) -> None:
     ingest(environment, "activity", [sample("activity", customer_id="cst_0")])
     held_sample(environment, *customers(2))
     ApiRequestFactory(environment=environment)
+    fetch(environment)
+    QuarantineEvent.objects.create(record=QuarantinedRecord.objects.filter(environment=environment)[0], kind="edited")
 
 
-STORES = (Customer, MoneyTransaction, Activity, RecordChange, QuarantinedRecord, Batch, SeenStatus, Sample, ApiRequest)
+def fetch(environment: Environment) -> SyncRun:
+    """What a hybrid feed and its reconciliation leave: rows in each store of them."""
+    feed = FeedFactory(
+        connection__environment=environment, entity="customers", every_minutes=5, cursor="2026-03-15T12:00:00Z"
+    )
+    run = RunFactory(feed=feed, state="running")
+    SyncEventFactory(run=run)
+    policy = Policy(door=Door.COMPARE, run_id=run.pk)
+    ingest(
+        environment, "customers", [*customers(1, country_code="SE"), *customers(1, start=1)], door="pull", policy=policy
+    )
+    of = {"environment": environment, "entity": "customers"}
+    once, twice = (DayTotals.objects.create(day=DAY, side="partner", **of) for _ in range(2))
+    DoubledDay.objects.create(day=DAY, earlier=once, later=twice, **of)
+    Waiver.objects.create(day=DAY, count_difference=1, reason="known", **of)
+    TotalsWatermark.objects.create(upto=timezone.now(), **of)
+    Replay.objects.create(environment=environment)
+    return run
+
+
+STORES = (
+    *(Customer, MoneyTransaction, Activity, RecordChange, QuarantinedRecord, Batch, SeenStatus, Sample, ApiRequest),
+    *(SyncRun, DayTotals, DoubledDay, Waiver, TotalsWatermark, Difference, Sighting, Replay),
+)
 
 
 def rows(environment: Environment) -> list[int]:
@@ -85,6 +151,57 @@ def test_a_reset_empties_the_sandbox_and_nothing_else(sandbox: Environment, prod
     assert (reset.state, reset.counts["customers"], reset.counts["samples"]) == ("done", 3, 1)
     assert Client.objects.filter(environment=sandbox, revoked_at=None).count() == 1
     assert AuditEvent.objects.filter(action="sandbox.reset", environment=sandbox).count() == 1
+
+
+def test_a_reset_lets_each_feed_begin_anew_and_one_that_is_on_at_once(
+    sandbox: Environment, production: Environment
+) -> None:
+    soon = timezone.now() + dt.timedelta(hours=9)
+    connection = ConnectionFactory(environment=sandbox, is_on=True, passed_at=soon)
+    tested = ConnectionTestFactory(connection=connection)
+
+    def feed(entity: str, **fields: Any) -> Feed:
+        place = {"connection": connection, "cursor": "77", "next_run_at": soon, "is_on": True, "every_minutes": 5}
+        return FeedFactory(**place | {"entity": entity} | fields)
+
+    running, off = feed("customers"), feed("transactions", is_on=False)
+    by_hand = feed("activity", every_minutes=None)
+    SyncEventFactory(run=RunFactory(feed=running))
+    kept = FeedFactory(connection__environment=production, cursor="77")
+    run_reset(request_reset(sandbox, actor=Actor()).pk)
+    for row in (running, off, by_hand, kept, connection):
+        row.refresh_from_db()
+    assert [row.cursor for row in (running, off, by_hand, kept)] == ["", "", "", "77"]
+    assert [row.next_run_at == soon for row in (running, off, by_hand)] == [False, True, True]
+    assert running.next_run_at is not None
+    assert running.next_run_at <= timezone.now()
+    assert (connection.is_on, connection.passed_at, ConnectionTest.objects.get()) == (True, soon, tested)
+    assert not SyncEvent.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_run_whose_sandbox_is_emptied_loses_its_lease_and_stores_nothing_more(sandbox: Environment) -> None:
+    run = fetch(sandbox)
+    stored = threading.Event()
+
+    def renew(report: Report) -> None:
+        """As a worker does it: the page, and that the run is still his, in one transaction."""
+        lease.write(run, pages=F("pages") + 1)
+
+    def pull() -> None:
+        for turn in range(10_000):
+            page = customers(20, start=1000 + 20 * turn)
+            ingest(sandbox, "customers", page, door="pull", policy=Policy(door=Door.PULL, run_id=run.pk), also=renew)
+            stored.set()
+
+    def reset() -> None:
+        stored.wait(20)
+        run_reset(request_reset(sandbox, actor=Actor()).pk)
+
+    raised = together(pull, reset)
+    assert [type(error) for error in raised] == [lease.LeaseLost]
+    assert set(SandboxReset.objects.values_list("state", flat=True)) == {"done"}
+    assert (Customer.objects.count(), Batch.objects.count(), SyncRun.objects.count()) == (0, 0, 0)
 
 
 def test_counters_are_exact_after_a_reset(sandbox: Environment) -> None:
@@ -214,8 +331,14 @@ def test_an_export_holds_everything_and_amounts_are_exact(
     assert [len(files[f"{kind}/customers.jsonl"]) for kind in ("sandbox", "production")] == [3, 3]
     assert files["sandbox/history.jsonl"][0]["old"]["customer_id"] == "cst_0"
     assert files["sandbox/quarantine.jsonl"][0]["payload"] == {"customer_id": "bad"}
-    assert len(files["sandbox/batches.jsonl"]) == 5
+    assert len(files["sandbox/batches.jsonl"]) == 6
     assert export.counts["sandbox/transactions.jsonl"] == 3
+    fetched = ("feeds", "runs", "day_totals", "waivers", "doubled_days", "differences", "replays")
+    assert [len(files[f"sandbox/{name}.jsonl"]) for name in fetched] == [1, 1, 2, 1, 1, 1, 1]
+    assert files["sandbox/differences.jsonl"][0]["payload"]["country_code"] == "SE"
+    assert files["sandbox/feeds.jsonl"][0]["query"]["updated_from"] == "{since}"
+    (happened,) = files["sandbox/quarantine_events.jsonl"]
+    assert happened["record_id"] == files["sandbox/quarantine.jsonl"][0]["id"]
     assert files["partner.jsonl"][0]["slug"] == partner.slug
     assert AuditEvent.objects.filter(action="export.made", partner=partner).count() == 1
 
@@ -238,6 +361,7 @@ def test_an_export_holds_no_secret_and_nothing_of_others(partner: Partner, sandb
         partner=partner, url="https://aurora.example/hook", sealed_secret="sealed!", sealed_old_secret="sealed before!"
     )
     QuarantinedRecordFactory(environment=sandbox, payload={"customer_id": "a\x00b", "amount": Decimal("1.10")})
+    connection = ConnectionFactory(environment=sandbox)
     _, files = exported(partner)
     text = json.dumps(files, default=str)
     assert files["people.jsonl"][0]["user"] == "dev@aurora.example"
@@ -251,10 +375,27 @@ def test_an_export_holds_no_secret_and_nothing_of_others(partner: Partner, sandb
         "d" * 64,
         "sealed!",
         "sealed before!",
+        connection.sealed_secret,
+        CONNECTION_SECRET,
         "borealis",
         member.user.password,
     ):
         assert secret not in text
+
+
+def test_no_column_that_holds_a_secret_is_exported() -> None:
+    """Neither what is sealed today nor what is sealed in a column of tomorrow."""
+    secretive = re.compile("sealed|secret$|digest|password|token$")
+    shown = [*OF_ENVIRONMENT, *OF_PARTNER, *(contents for contents, _ in OF_OTHERS)]
+    named = [
+        f"{contents.name}.{field.name}"
+        for contents in shown
+        for field in contents.model._meta.concrete_fields
+        if field.name not in contents.without and secretive.search(field.name)
+    ]
+    sealed = {field.name for contents in shown for field in contents.model._meta.concrete_fields}
+    assert {name for name in sealed if name.startswith("sealed")} == {"sealed_secret", "sealed_old_secret"}
+    assert named == []
 
 
 def test_asking_twice_is_one_export(partner: Partner) -> None:
@@ -316,11 +457,15 @@ def test_a_closed_partner_has_no_access_left(partner: Partner, sandbox: Environm
         expires_at=timezone.now(),
     )
     hook = WebhookEndpoint.objects.create(partner=partner, url="https://aurora.example/hook", sealed_secret="x")
+    run = RunFactory(state="running", feed__connection__environment=sandbox)
     assert client.get("/api/v1/igaming/customers", headers=headers).status_code == 200
     exported(partner)
     close_partner(partner, reason="It stopped.", actor=team)
-    for row in (partner, invitation, hook, new.client):
+    feed, connection = run.feed, run.feed.connection
+    for row in (partner, invitation, hook, new.client, run, feed, connection):
         row.refresh_from_db()
+    assert (run.state, run.lease_token, feed.is_on, connection.is_on) == ("stopped", None, False, False)
+    assert (connection.sealed_secret, connection.secret_set_at, connection.passed_at) == ("", None, None)
     assert partner.status == "closed"
     assert client.get("/api/v1/igaming/customers", headers=headers).status_code == 401
     assert (bool(invitation.revoked_at), hook.is_active, bool(new.client.revoked_at)) == (True, False, True)

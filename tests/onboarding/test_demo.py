@@ -5,24 +5,48 @@ import json
 from collections.abc import Iterator
 from io import StringIO
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value, yield_hotp_counters_from_time
+from django.core.exceptions import ValidationError
 from django.core.management import CommandError, call_command
 from django.db import transaction
 from django.test import Client as Browser
 from django.urls import reverse
+from django.utils import timezone
 from pytest_django.plugin import DjangoDbBlocker
 
 from entities.generator import sample
-from entities.models import Activity, Batch, Customer, QuarantinedRecord, RecordChange, SeenStatus, Transaction
+from entities.models import (
+    Activity,
+    Batch,
+    Customer,
+    Difference,
+    QuarantinedRecord,
+    RecordChange,
+    SeenStatus,
+    Transaction,
+)
 from entities.pipeline import ingest
 from integrations.clients import digest_of
-from integrations.models import ApiRequest, Client, ClientSecret
+from integrations.models import (
+    ApiRequest,
+    Client,
+    ClientSecret,
+    Connection,
+    ConnectionTest,
+    DayTotals,
+    Feed,
+    SyncEvent,
+    SyncRun,
+)
+from integrations.pull import schedule
 from onboarding.demo.fill import fill_once
 from onboarding.demo.story import Scale
 from onboarding.models import Delivery, Sample, Scope, StepState
 from tests.payloads import sample as guide_sample
+from track360.audit import Actor
 from track360.models import Environment, Membership, Partner, User
 
 SMALL = Scale(players=300, transactions=900, activity=700)
@@ -105,10 +129,55 @@ def test_something_went_wrong_in_every_way_that_a_page_shows(filled: Environment
 def test_each_batch_has_the_call_that_brought_it(filled: Environment) -> None:
     calls = {call.id: call for call in ApiRequest.objects.all()}
 
-    for batch in Batch.objects.all():
+    for batch in Batch.objects.exclude(door="pull"):
         assert batch.request_id is not None
         call = calls[batch.request_id]
         assert (call.at, call.received, call.created) == (batch.started_at, batch.received, batch.created)
+
+
+def test_half_a_day_was_fetched_and_compared(filled: Environment) -> None:
+    runs = SyncRun.objects.filter(environment=filled).order_by("due_at")
+    batches = {batch.run_id: batch for batch in Batch.objects.filter(door="pull")}
+    assert len(runs) == 12
+    assert len(batches) > 6
+    assert sum(run.read == 0 for run in runs) == 12 - len(batches)
+    for run in runs.exclude(read=0):
+        batch = batches[run.pk]
+        assert run.started_at is not None
+        assert run.due_at < run.started_at < batch.started_at < batch.finished_at == run.finished_at <= NOON
+        assert (run.state, run.read, run.rejected) == ("done", batch.received, batch.rejected)
+        assert sum(event.records or 0 for event in run.events.all()) == run.read
+    assert SyncEvent.objects.filter(status=429).exists()
+    assert sum(run.unchanged for run in runs) > 0
+    assert Difference.objects.filter(environment=filled, closed_at=None, fetched_at__lt=NOON).exists()
+    held = QuarantinedRecord.objects.get(waits_for="cst_not_sent_yet")
+    assert (held.state, held.run_id) == ("held", runs[9].pk)
+    assert ConnectionTest.objects.get().rows["transactions"]
+
+
+def test_nothing_of_the_demo_calls_out(filled: Environment) -> None:
+    assert Connection.objects.get().passed_at is not None
+    assert schedule.plan_due_runs(now=timezone.now() + dt.timedelta(days=9)) == 0
+    with pytest.raises(ValidationError) as refused:
+        schedule.request_run(Feed.objects.get(), actor=Actor())
+    assert refused.value.code == "off"
+
+
+def test_the_casino_has_told_totals_of_three_days_and_they_agree_on_all_but_one(filled: Environment) -> None:
+    told = DayTotals.objects.filter(environment=filled, side="partner")
+    assert {(row.entity, str(row.day)) for row in told} == {
+        (entity, f"2026-11-{day}") for entity in ("transactions", "activity") for day in (16, 17, 18)
+    }
+    counted = {str(row.day): sum(line["count"] for line in row.lines) for row in told.filter(entity="activity")}
+    assert counted == {day: Activity.objects.filter(environment=filled, date=day).count() for day in counted}
+    zone = ZoneInfo("Europe/Malta")
+    for row in told.filter(entity="transactions"):
+        begin = dt.datetime.combine(row.day, dt.time(), zone)
+        stored = Transaction.objects.filter(
+            transaction_date__gte=begin, transaction_date__lt=begin + dt.timedelta(days=1)
+        ).count()
+        assert sum(line["count"] for line in row.lines) - stored == (3 if row.day.day == 16 else 0)
+        assert row.at.date() > row.day
 
 
 def test_data_is_made_once_then_left(filled: Environment) -> None:

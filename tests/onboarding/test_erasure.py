@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import uuid
 import zlib
 from typing import Any
 from urllib.parse import quote, unquote
@@ -15,11 +16,13 @@ from django.test import Client as Browser
 from django.utils import timezone
 
 from entities.erasure import erase_records
-from entities.models import Customer, Erasure, QuarantinedRecord
-from entities.pipeline import ingest
+from entities.models import Customer, Difference, Erasure, QuarantinedRecord, RecordChange
+from entities.pipeline import Report, ingest
+from entities.pipeline.policy import Door, Policy
 from integrations.clients import create_client, issue_token
 from onboarding.erasure import STORES, erase_customer, finish, scrub_sample, unfinished
 from onboarding.models import PartnerExport, Sample, SampleChunk
+from tests.factories import ConnectionTestFactory
 from tests.payloads import customers, sample
 from track360 import exact_json
 from track360.audit import Actor
@@ -31,6 +34,7 @@ pytestmark = pytest.mark.django_db
 JSON = "application/json"
 PERSON = {"first_name": "Marker", "last_name": "Marker", "email": "marker@example.com"}
 API = "/api/v1/igaming/customers"
+NOTHING = dict.fromkeys(("customers", "history", "quarantine", "differences", "samples", "tests", "exports"), 0)
 
 
 @pytest.fixture
@@ -78,7 +82,7 @@ def test_a_program_erases_a_customer_and_gets_the_certificate(call: Any, sandbox
     assert answer.status_code == 200
     assert data["customer_id"] == "cst_1"
     assert data["reason"] == "asked for it"
-    assert data["erased"] == {"customers": 1, "history": 0, "quarantine": 0, "samples": 0, "exports": 0}
+    assert data["erased"] == NOTHING | {"customers": 1}
     assert Customer.objects.get(customer_id="cst_1").email is None
     event = AuditEvent.objects.get(action="customer.erased")
     assert (event.target, event.environment, bool(event.client_id)) == ("cst_1", sandbox, True)
@@ -193,11 +197,76 @@ def test_an_erasure_that_stopped_half_way_is_taken_up_again(sandbox: Environment
     (half,) = unfinished()
     finish(half)
     assert not unfinished().exists()
-    assert Erasure.objects.get().counts == {"customers": 1, "history": 0, "quarantine": 1, "samples": 0, "exports": 0}
+    assert Erasure.objects.get().counts == NOTHING | {"customers": 1, "quarantine": 1}
 
 
 def test_an_unknown_customer_is_refused_by_the_action(sandbox: Environment) -> None:
     with pytest.raises(ValidationError) as refused:
         erase_customer(sandbox, "nobody", actor=Actor())
     assert refused.value.code == "unknown_customer"
-    assert set(STORES) == {"customers", "history", "quarantine", "samples", "exports"}
+    assert set(STORES) == set(NOTHING)
+
+
+# -- What was fetched ---------------------------------------------------------
+
+
+def pull(sandbox: Environment, *records: Any, door: Door = Door.COMPARE) -> Report:
+    policy = Policy(door=door, run_id=uuid.uuid4(), fields=frozenset(sample("customers")) | set(PERSON))
+    return ingest(sandbox, "customers", list(records), door="pull", lenient=True, policy=policy)
+
+
+def test_a_pulled_version_that_differs_loses_the_person(call: Any, sandbox: Environment) -> None:
+    ingest(sandbox, "customers", customers(2))
+    pull(sandbox, *customers(2, **PERSON, country_code="SE"))
+    assert Difference.objects.filter(payload__contains="Marker").count() == 2
+    assert call(f"{API}/cst_1/erase").json()["data"]["erased"]["differences"] == 1
+    gone, other = Difference.objects.get(key="cst_1"), Difference.objects.get(key="cst_0")
+    assert (gone.payload["country_code"], gone.payload.keys() & PERSON) == ("SE", set())
+    assert other.payload["email"] == PERSON["email"]
+
+
+@pytest.mark.parametrize("door", [Door.PULL, Door.COMPARE])
+def test_what_is_pulled_of_an_erased_customer_is_kept_without_the_person(sandbox: Environment, door: Door) -> None:
+    ingest(sandbox, "customers", customers(2, **PERSON))
+    erase_customer(sandbox, "cst_1", actor=Actor())
+    (pulled,) = customers(1, start=1, **PERSON)
+    report = pull(sandbox, pulled, door=door)
+    assert "erased_customer" in {warning.code for warning in report.warnings}
+    assert not Difference.objects.filter(key="cst_1").exists()  # they agree in what is left
+    pull(sandbox, pulled | {"affiliate_id": 7}, door=door)
+    pull(sandbox, pulled | {"country_code": "SE"}, door=door)
+    kept = [
+        *Difference.objects.filter(key="cst_1").values_list("payload", flat=True),
+        *QuarantinedRecord.objects.values_list("payload", "errors"),
+        *RecordChange.objects.values_list("old", flat=True),
+        *Customer.objects.filter(customer_id="cst_1").values_list("first_name", "last_name", "email"),
+    ]
+    assert len(kept) >= 3
+    assert "arker" not in exact_json.dumps(kept)
+
+
+def test_a_refused_record_loses_the_person_in_what_was_edited_too(call: Any, sandbox: Environment) -> None:
+    ingest(sandbox, "customers", [{"customer_id": "cst_9", **PERSON}, {"customer_id": "?", **PERSON}], lenient=True)
+    renamed = QuarantinedRecord.objects.get(key="?")
+    QuarantinedRecord.objects.update(edited={"customer_id": "cst_9", "affiliate_id": "a", **PERSON})
+    assert call(f"{API}/cst_9/erase").json()["data"]["erased"]["quarantine"] == 2
+    renamed.refresh_from_db()
+    assert (renamed.payload, renamed.edited) == ({"customer_id": "?"}, {"customer_id": "cst_9", "affiliate_id": "a"})
+    assert "arker" not in exact_json.dumps(list(QuarantinedRecord.objects.values_list("payload", "edited")))
+
+
+def shown(*records: Any) -> dict[str, Any]:
+    error = {"index": 0, "pointer": "/0/x", "field": "x", "code": "type", "message": "m", "value": "Marker"}
+    return {"customers": [{"record": record, "errors": [error], "warnings": []} for record in records]}
+
+
+def test_a_test_of_a_connection_loses_the_person_also_where_it_alone_knows_him(call: Any, sandbox: Environment) -> None:
+    rows = shown({"customer_id": "cst_9", "name": "Marker", **PERSON}, {"customer_id": "cst_8", **PERSON})
+    test = ConnectionTestFactory(connection__environment=sandbox, rows=rows)
+    ConnectionTestFactory(connection__environment=sandbox, rows=None)
+    assert call(f"{API}/cst_7/erase").status_code == 404
+    assert call(f"{API}/cst_9/erase").json()["data"]["erased"]["tests"] == 1
+    test.refresh_from_db()
+    gone, other = test.rows["customers"]
+    assert (gone["record"], "value" in gone["errors"][0]) == ({"customer_id": "cst_9"}, False)
+    assert other == rows["customers"][1]

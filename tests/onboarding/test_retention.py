@@ -13,13 +13,22 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.utils import timezone
 
-from entities.models import Batch, QuarantinedRecord
-from integrations.models import ApiRequest
+from entities.models import Batch, Difference, QuarantinedRecord, QuarantineEvent, Replay
+from integrations.models import ApiRequest, ConformanceReport, ConnectionTest, Feed, SyncEvent, SyncRun
 from integrations.partitions import ensure_partitions
 from onboarding.models import Notification, PartnerExport, Sample
 from onboarding.retention import STORES, forget_old
 from onboarding.tasks import keep_stores
-from tests.factories import ApiRequestFactory, BatchFactory, EnvironmentFactory, QuarantinedRecordFactory
+from tests.factories import (
+    ApiRequestFactory,
+    BatchFactory,
+    ConnectionTestFactory,
+    EnvironmentFactory,
+    FeedFactory,
+    QuarantinedRecordFactory,
+    RunFactory,
+    SyncEventFactory,
+)
 from tests.onboarding.test_erasure import held_sample
 from track360.models import Environment
 
@@ -57,14 +66,65 @@ def session_of(environment: Environment, at: dt.datetime) -> Any:
     return Session.objects.create(session_key=uuid.uuid4().hex, expire_date=at + dt.timedelta(days=14))
 
 
+def held(environment: Environment, at: dt.datetime) -> Any:
+    """Refused, edited since."""
+    record = QuarantinedRecordFactory(environment=environment, received_at=at)
+    QuarantineEvent.objects.create(record=record, kind="edited")
+    return record
+
+
+def feed_of(environment: Environment) -> Feed:
+    return Feed.objects.filter(environment=environment).first() or FeedFactory(connection__environment=environment)
+
+
+def run_of(environment: Environment, at: dt.datetime) -> SyncRun:
+    return RunFactory(feed=feed_of(environment), due_at=at, finished_at=at)
+
+
+def trial_of(environment: Environment, at: dt.datetime) -> Any:
+    connection = feed_of(environment).connection
+    return ConnectionTestFactory(connection=connection, requested_at=at, rows={"customers": []})
+
+
+def difference_of(environment: Environment, at: dt.datetime) -> Any:
+    return Difference.objects.create(
+        environment=environment,
+        entity="customers",
+        record_id=1,
+        key="cst_1",
+        batch_id=uuid.uuid4(),
+        fetched_at=at,
+        payload={},
+        closed_at=at,
+    )
+
+
 # Store -> one row of it from a moment, and which rows there are.
 ROWS: dict[str, tuple[Callable[[Environment, dt.datetime], Any], Callable[[], Any]]] = {
     "Request log": (request_of, ApiRequest.objects.all),
     "Batches": (lambda environment, at: BatchFactory(environment=environment, started_at=at), Batch.objects.all),
     "Quarantine": (
-        lambda environment, at: QuarantinedRecordFactory(environment=environment, received_at=at),
+        held,
         QuarantinedRecord.objects.all,
     ),
+    "Replays": (
+        lambda environment, at: Replay.objects.create(environment=environment, requested_at=at),
+        Replay.objects.all,
+    ),
+    "Rows shown by tests": (trial_of, lambda: ConnectionTest.objects.filter(rows__isnull=False)),
+    "Tests of connections": (trial_of, ConnectionTest.objects.all),
+    "Logs of runs": (
+        lambda environment, at: SyncEventFactory(run=run_of(environment, at)),
+        SyncEvent.objects.all,
+    ),
+    "Runs": (lambda environment, at: SyncEventFactory(run=run_of(environment, at)).run, SyncRun.objects.all),
+    "Conformance reports": (
+        lambda environment, at: ConformanceReport.objects.create(
+            feed=feed_of(environment), environment=environment, requested_at=at
+        ),
+        ConformanceReport.objects.all,
+    ),
+    "Differences": (difference_of, Difference.objects.all),
     "Samples": (sample_of, Sample.objects.all),
     "Notifications": (notification_of, Notification.objects.all),
     "Exports": (export_of, lambda: PartnerExport.objects.exclude(path="")),
@@ -105,6 +165,25 @@ def test_the_first_batch_by_each_door_stays_for_it_is_evidence(environment: Envi
     batch(5)
     keep_stores()
     assert set(Batch.objects.values_list("pk", flat=True)) == {first, pulled, customers}
+
+
+def test_the_newest_test_of_each_connection_stays_without_its_rows(environment: Environment) -> None:
+    long_ago = timezone.now() - dt.timedelta(days=1000)
+    trial_of(environment, long_ago)
+    newest = trial_of(environment, long_ago + dt.timedelta(days=1))
+    only = ConnectionTestFactory(requested_at=long_ago, rows={"customers": []})
+    keep_stores()
+    assert set(ConnectionTest.objects.values_list("pk", "rows")) == {(newest.pk, None), (only.pk, None)}
+
+
+def test_a_run_that_has_not_ended_and_an_open_difference_stay(environment: Environment) -> None:
+    long_ago = timezone.now() - dt.timedelta(days=1000)
+    run = RunFactory(feed=feed_of(environment), due_at=long_ago, state="paused")
+    SyncEventFactory(run=run, at=long_ago)
+    RunFactory(feed=run.feed, due_at=long_ago)
+    Difference.objects.filter(pk=difference_of(environment, long_ago).pk).update(closed_at=None)
+    keep_stores()
+    assert (SyncRun.objects.get(), SyncEvent.objects.count(), Difference.objects.count()) == (run, 1, 1)
 
 
 def test_the_newest_sample_and_the_newest_valid_one_stay_for_they_are_evidence(environment: Environment) -> None:

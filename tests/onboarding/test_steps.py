@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import datetime as dt
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from entities.batch_selectors import Window
 from entities.mapping_selectors import Coverage
-from onboarding.evidence import Clients, Facts, Rehearsal
+from integrations.models import DayTotals
+from integrations.reconciliation.compare import Cell, Currency, EntityDay
+from integrations.reconciliation.compare import State as DayState
+from onboarding.evidence import Clients, Connections, Facts, Rehearsal
 from onboarding.models import Sample, Scope
 from onboarding.steps import BY_NUMBER, PHASES, STEPS, rehearsal_is_earned
 
@@ -32,6 +36,27 @@ def unmet(number: int, known: Facts) -> list[tuple[str, str]]:
     return [(check.reason, check.waiting_for) for check in BY_NUMBER[number].checks(known) if not check.met]
 
 
+def three(*states: str, stored: int = 0) -> tuple[tuple[EntityDay, ...], ...]:
+    """Three days of transactions; where one differs, by 2 records and 150.00 euros. `stored` records on each."""
+    lines = [{"currency": "EUR", "type": "deposit", "count": stored, "sum": "5.00"}] if stored else []
+    return tuple(
+        (
+            EntityDay(
+                "transactions",
+                dt.date(2026, 3, number),
+                DayState(state),
+                [Currency(Cell("EUR", "", {}, DayState(state), 2, Decimal(150)))] if state == "differs" else [],
+                {"stored": DayTotals(lines=lines)},
+            ),
+        )
+        for number, state in enumerate(states, 12)
+    )
+
+
+LIVE: dict[str, Any] = {
+    "signed_off": frozenset({"partner", "team"}),
+    "arrived": frozenset({("production", "activity", "pull")}),
+}
 PUSHED = frozenset({("sandbox", "transactions", "push")})
 TABLE: list[tuple[int, Facts, list[tuple[str, str]]]] = [
     (1, facts(), []),
@@ -51,8 +76,18 @@ TABLE: list[tuple[int, Facts, list[tuple[str, str]]]] = [
     (
         2,
         facts(patterns={"customers": "pull", "activity": "pull"}, clients={"sandbox": Clients(1, NOW)}),
-        [("Connections, through which we fetch, are not available yet.", "team")],
+        [("There is no connection yet.", "partner")],
     ),
+    (
+        2,
+        facts(
+            patterns={"activity": "pull"},
+            connections={"sandbox": Connections(1, on=1), "production": Connections(1, passed=1)},
+        ),
+        [("None has passed a test as it stands now.", "partner")],
+    ),
+    (2, facts(patterns={"activity": "pull"}, connections={"sandbox": Connections(2, passed=1)}), []),
+    (2, facts(patterns={"activity": "hybrid"}, clients={"sandbox": Clients(1, NOW)}), []),
     (2, facts(patterns={"customers": "pull", "activity": "push"}, clients={"sandbox": Clients(1, NOW)}), []),
     (3, facts(statuses={"status": Coverage(2)}), []),
     (3, facts(), [("None is declared yet.", "partner")]),
@@ -81,9 +116,19 @@ TABLE: list[tuple[int, Facts, list[tuple[str, str]]]] = [
     (
         5,
         facts(patterns={"transactions": "hybrid"}, arrived=PUSHED),
-        [("Connections, through which we fetch, are not available yet.", "team")],
+        [("No transactions have been taken in from a connection yet.", "partner")],
     ),
-    (7, facts(), [("Control totals are not available yet.", "team")]),
+    (7, facts(reconciled=three("agrees", "waived", "agrees", stored=1)), []),
+    (7, facts(reconciled=three("agrees", "agrees", "agrees")), [("Nothing is stored of these days.", "partner")]),
+    (
+        7,
+        facts(reconciled=three("agrees", "differs", "unsaid", stored=1)),
+        [
+            ("Transactions: EUR 2 records more and 150.00 more here.", "partner"),
+            ("Transactions: no control total yet.", "partner"),
+        ],
+    ),
+    (5, facts(patterns={"transactions": "pull"}, arrived=frozenset({("sandbox", "transactions", "backfill")})), []),
     (
         8,
         facts(signed_off=frozenset({"partner"}), clients={"production": Clients(1)}),
@@ -91,6 +136,27 @@ TABLE: list[tuple[int, Facts, list[tuple[str, str]]]] = [
             ("The integrations team has not signed off yet.", "team"),
             ("No record has arrived in production yet.", "partner"),
         ],
+    ),
+    (8, facts(patterns={"activity": "pull"}, **LIVE, connections={"production": Connections(1, on=1)}), []),
+    (
+        8,
+        facts(patterns={"activity": "pull"}, **LIVE, clients={"production": Clients(1)}),
+        [("There is none yet.", "partner")],
+    ),
+    (
+        8,
+        facts(
+            patterns={"activity": "pull", "customers": "push"},
+            **LIVE,
+            clients={"production": Clients(1)},
+            connections={"production": Connections(1, passed=1)},
+        ),
+        [("None is switched on.", "partner")],
+    ),
+    (
+        8,
+        facts(patterns={"activity": "hybrid"}, **LIVE, connections={"production": Connections(1, on=1)}),
+        [("There is none yet.", "partner")],
     ),
 ]
 

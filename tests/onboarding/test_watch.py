@@ -1,4 +1,4 @@
-"""Told by itself: secrets that end, refusals, silence. Each once until it is over."""
+"""Told by itself: secrets that end, refusals, lateness, silence. Each once until it is over."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from django.test import Client as Browser
 from django.test.utils import CaptureQueriesContext
 
 from entities.models import Batch, Entity
+from integrations.models import DoubledDay, Feed
+from integrations.pull import schedule
 from onboarding.delivery import send_due
 from onboarding.models import Delivery, Notification, Scope
 from onboarding.watch import silent_after, watch
@@ -20,11 +22,18 @@ from tests.factories import (
     BatchFactory,
     ClientFactory,
     ClientSecretFactory,
+    DayTotalsFactory,
+    DoubledDayFactory,
+    FeedFactory,
     MembershipFactory,
+    OnboardingFactory,
     PartnerFactory,
     QuarantinedRecordFactory,
+    RehearsalWindowFactory,
+    RunFactory,
     UserFactory,
 )
+from track360.audit import Actor
 from track360.models import Environment, Partner
 
 NOW = dt.datetime(2026, 3, 15, 12, 10, tzinfo=dt.UTC)
@@ -58,9 +67,11 @@ def came(environment: Environment, at: dt.datetime, entity: str = "transactions"
     return BatchFactory(environment=environment, entity=entity, started_at=at, **fields)
 
 
-def came_hourly(environment: Environment, *, until: dt.datetime, every: int = 1, entity: str = "transactions") -> None:
+def came_hourly(
+    environment: Environment, *, until: dt.datetime, every: int = 1, entity: str = "transactions", **fields: Any
+) -> None:
     for back in range(0, 72, every):
-        came(environment, until - back * HOUR, entity)
+        came(environment, until - back * HOUR, entity, **fields)
 
 
 # -- Told once, over by itself ------------------------------------------------
@@ -93,7 +104,8 @@ def test_what_is_told_leads_to_a_page_that_opens(partner: Partner, production: E
     ClientSecretFactory(client=ClientFactory(environment=production), expires_at=NOW + DAY)
     ActivityFactory(environment=production, date=(NOW - 5 * DAY).date())
     came(production, NOW - 4 * DAY, "activity")
-    assert len(titles()) == 4
+    late(production, 20, 20, "customers")
+    assert len(titles()) == 5
     browser = Browser()
     browser.force_login(UserFactory(is_staff=True), backend="allauth.account.auth_backends.AuthenticationBackend")
     for notification in Notification.objects.all():
@@ -130,6 +142,51 @@ def test_an_older_one_in_use_or_another_clients_is_no_newer_one(production: Envi
     ClientSecretFactory(client=client, created_at=NOW - DAY, expires_at=NOW + DAY)
     ClientSecretFactory(client=ClientFactory(environment=production), created_at=NOW, last_used_at=NOW)
     assert len(titles()) == 1
+
+
+# -- Paused feeds -------------------------------------------------------------
+
+
+def test_a_paused_feed_is_told_with_its_reason_and_who_acts_until_it_is_resumed(sandbox: Environment):
+    feed = FeedFactory(connection__environment=sandbox)
+    assert titles() == []
+    schedule.hold_feed(feed, reason="The API answered 401. It was tried 8 times in a row.")
+    Feed.objects.update(paused_at=NOW)
+    RunFactory(feed=feed, state="paused", problem="The API answered 401.", problem_party="partner")
+    assert titles() == ["The feed of transactions in sandbox is paused since 15 March 2026, 12:10 UTC"]
+    told = Notification.objects.get()
+    assert told.text.startswith("The API answered 401. It was tried 8 times in a row. It is on the partner's side.")
+    assert (told.path.endswith(f"/connections/{feed.connection_id}/"), told.environment) == (True, sandbox)
+    schedule.resume_feed(feed, actor=Actor())
+    assert titles() == []
+
+
+@pytest.mark.parametrize(
+    ("problem", "party", "words"),
+    [
+        ("No column “id”.", "mapping", "how the feed is set up"),
+        ("Something went wrong on our side.", "us", "the integrations team"),
+        ("Of an earlier try.", "partner", "Resume it on the page"),
+        ("", "", "Resume it on the page"),
+    ],
+)
+def test_who_acts_is_who_the_problem_waits_for(sandbox: Environment, problem: str, party: str, words: str):
+    reason = "Paused by Ada." if problem.startswith("Of") or not problem else problem
+    feed = FeedFactory(connection__environment=sandbox, paused_at=NOW, pause_reason=reason)
+    RunFactory(feed=feed, state="paused", problem=problem, problem_party=party)
+    assert len(titles()) == 1
+    assert words in Notification.objects.get().text
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"is_on": False}, {"removed_at": NOW}, {"connection__removed_at": NOW}, {"connection__environment": "suspended"}],
+)
+def test_a_feed_that_would_not_fetch_anyhow_is_not_told_of(sandbox: Environment, fields: dict[str, Any]):
+    if fields.pop("connection__environment", None):
+        Partner.objects.update(status="suspended")
+    FeedFactory(connection__environment=sandbox, paused_at=NOW, **fields)
+    assert titles() == []
 
 
 # -- Refusals -----------------------------------------------------------------
@@ -183,6 +240,64 @@ def test_each_entity_and_environment_is_told_apart_and_after_an_hour_it_is_over(
     assert titles(now=NOW + HOUR) == []
 
 
+# -- Lateness -----------------------------------------------------------------
+
+
+def late(environment: Environment, created: int, late: int, entity: str = "transactions", **fields: Any) -> Batch:
+    fields = {"lags": [created - late, 0, 0, 0, 0, 0, late, 0, 0, 0, 0, 0], "lag_seconds": 900 * late, **fields}
+    return came(environment, fields.pop("at", NOW - MINUTE), entity, created=created, late=late, **fields)
+
+
+@pytest.mark.parametrize(("created", "number", "is_told"), [(20, 2, True), (20, 1, False), (19, 19, False)])
+def test_under_95_percent_of_an_hour_in_time_is_told(production: Environment, created: int, number: int, is_told: bool):
+    late(production, created, number)
+    assert bool(titles()) == is_told
+
+
+def test_lateness_is_told_with_whose_part_it_is_and_is_over_with_the_hour(production: Environment):
+    late(production, 200, 100)
+    late(production, 800, 20)
+    assert titles() == ["88.0 % of the transactions of the last hour came in time in production"]
+    told = Notification.objects.get()
+    assert told.kind == "records.late"
+    assert told.text.startswith("880 of 1,000 new records were here within 5 minutes; it should be 95 %.")
+    assert "the way to us, before our part begins" in told.text
+    assert titles(now=NOW + HOUR) == []
+
+
+def test_that_our_part_is_the_larger_is_said(production: Environment):
+    late(production, 20, 20, own_seconds=900 * 15)
+    titles()
+    assert "which is our part" in Notification.objects.get().text
+
+
+def test_late_activity_and_what_is_not_measured_is_not_told(production: Environment):
+    late(production, 30, 30, "activity")
+    late(production, 30, 30, lags=None, door="backfill")
+    late(production, 30, 30, at=NOW - HOUR - MINUTE)
+    assert titles() == []
+
+
+def test_an_entity_that_is_not_in_scope_is_not_late(partner: Partner, production: Environment):
+    Scope.objects.create(partner=partner, patterns={"customers": "push"})
+    late(production, 20, 20)
+    late(production, 20, 20, "customers")
+    assert titles() == ["0.0 % of the customers of the last hour came in time in production"]
+
+
+def test_a_sandbox_is_to_be_in_time_while_a_rehearsal_is_open(partner: Partner, sandbox: Environment):
+    late(sandbox, 20, 20)
+    assert titles() == []
+    window = RehearsalWindowFactory(partner=partner, opened_at=NOW - HOUR, closes_at=NOW + MINUTE)
+    assert titles() == ["0.0 % of the transactions of the last hour came in time in sandbox"]
+    window.earned_at = NOW
+    window.save()
+    assert titles() == []
+    window.earned_at, window.closes_at = None, NOW
+    window.save()
+    assert titles() == []
+
+
 # -- Silence ------------------------------------------------------------------
 
 
@@ -233,6 +348,18 @@ def test_sandbox_may_be_silent_and_so_may_what_never_came_or_is_out_of_scope(
     assert titles() == ["No customers since 15 March 2026, 02:10 UTC"]
 
 
+def test_silence_of_what_is_pulled_leads_to_the_runs(partner: Partner, production: Environment):
+    came_hourly(production, until=NOW - 10 * HOUR, entity="customers", door="pull")
+    ActivityFactory(environment=production, date=dt.date(2026, 3, 12))
+    came(production, NOW - 60 * HOUR, "activity", door="pull")
+    Scope.objects.create(partner=partner, patterns={"customers": "pull", "activity": "pull"})
+    assert len(titles()) == 2
+    day, customers = Notification.objects.order_by("title")
+    assert customers.text.endswith("Look at the runs whether we reach your system, and what it answered.")
+    for told, entity in ((customers, "customers"), (day, "activity")):
+        assert told.path == f"/p/aurora-casino/production/connections/runs/?entity={entity}"
+
+
 def test_a_day_of_activity_is_due_by_six_in_the_morning_utc(production: Environment):
     six = dt.datetime(2026, 3, 15, 6, 0, tzinfo=dt.UTC)
     came(production, six - 26 * HOUR, Entity.ACTIVITY)
@@ -260,13 +387,62 @@ def test_a_look_takes_as_many_queries_for_many_partners_as_for_few(db: None):
             came_hourly(environment, until=NOW - 4 * HOUR, every=6)
             came(environment, NOW, "customers", received=100, rejected=100)
             ClientSecretFactory(client=ClientFactory(environment=environment), expires_at=NOW + DAY)
+            FeedFactory(connection__environment=environment, paused_at=NOW)
         watch(now=NOW)
         with CaptureQueriesContext(connection) as captured:
             watch(now=NOW)
         return len(captured)
 
-    assert queries(1) == queries(8) <= 12
+    assert queries(1) == queries(8) <= 21
 
 
 def test_nobody_at_all_is_looked_at_without_trouble(db: None):
+    assert titles() == []
+
+
+# -- Books that differ ----------------------------------------------------------
+
+
+def said(environment: Environment, day: dt.date, count: int, *, side: str = "partner", entity: str = "transactions"):
+    lines = [{"currency": "EUR", "type": "", "count": count, "sum": f"{count}.00"}] if count else []
+    return DayTotalsFactory(environment=environment, day=day, side=side, entity=entity, lines=lines)
+
+
+def test_a_day_of_production_that_differs_is_told_until_it_agrees(production: Environment) -> None:
+    day = (NOW - DAY).date()
+    said(production, day, 3)
+
+    assert titles() == ["14 March 2026 does not agree with the control totals in production"]
+    told = Notification.objects.get()
+    assert "Transactions: EUR 3 records fewer and 3.00 less here." in told.text
+    assert told.path == "/p/aurora-casino/production/reconciliation/2026-03-14/"
+
+    said(production, day, 3, side="stored")
+    assert titles() == []
+
+
+def test_a_sandbox_that_differs_is_told_of_once_the_partner_goes_live(partner: Partner, sandbox: Environment) -> None:
+    said(sandbox, (NOW - DAY).date(), 3)
+    assert titles() == []
+
+    OnboardingFactory(partner=partner, phase=5, done=6, next_step=7)
+
+    assert titles() == ["14 March 2026 does not agree with the control totals in sandbox"]
+
+
+def test_a_day_that_is_not_over_or_long_gone_is_not_told(production: Environment) -> None:
+    said(production, NOW.date(), 3)
+    said(production, (NOW - 15 * DAY).date(), 3)
+
+    assert titles() == []
+
+
+def test_a_doubled_day_is_told_once_until_a_person_has_said_which_is_right(production: Environment) -> None:
+    for currency in ("EUR", "USD"):
+        DoubledDayFactory(environment=production, currency=currency)
+
+    assert titles() == ["Transactions of 15 March 2026 came again, doubled, in production"]
+    assert "EUR deposit, USD deposit" in Notification.objects.get().text
+
+    DoubledDay.objects.update(verdict="later")
     assert titles() == []

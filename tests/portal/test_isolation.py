@@ -13,11 +13,16 @@ from tests.factories import (
     ApiRequestFactory,
     ClientFactory,
     ClientSecretFactory,
+    ConnectionFactory,
     CustomerFactory,
+    DoubledDayFactory,
+    FeedFactory,
     InvitationFactory,
     MembershipFactory,
     PartnerFactory,
     QuarantinedRecordFactory,
+    ReportFactory,
+    RunFactory,
     SampleFactory,
     TransactionFactory,
     WebhookEndpointFactory,
@@ -43,6 +48,7 @@ def portal_routes(patterns: list[URLPattern | URLResolver], prefix: str = "") ->
 def rows(sandbox: Environment) -> dict[str, object]:
     """One of everything, by what stands for it in a route."""
     client = ClientFactory(environment=sandbox)
+    feed = FeedFactory(connection=ConnectionFactory(environment=sandbox))
     return {
         "customers/<int:number>": CustomerFactory(environment=sandbox, customer_id="secret-customer").pk,
         "transactions/<int:number>": TransactionFactory(environment=sandbox).pk,
@@ -51,6 +57,8 @@ def rows(sandbox: Environment) -> dict[str, object]:
         "quarantine/<int:number>": QuarantinedRecordFactory(environment=sandbox).pk,
         "<uuid:replay_id>": Replay.objects.create(environment=sandbox, state="done").pk,
         "<uuid:request_id>": ApiRequestFactory(environment=sandbox).pk,
+        "runs/<uuid:run_id>": (run := RunFactory(feed=feed)).pk,
+        "feeds/<uuid:feed_id>": run.feed_id,
         "<slug:client_id>": client.client_id,
         "<uuid:secret_id>": ClientSecretFactory(client=client).pk,
         "docs/<slug:slug>": "customers",
@@ -61,8 +69,15 @@ def rows(sandbox: Environment) -> dict[str, object]:
         "<uuid:erasure_id>": Erasure.objects.create(environment=sandbox, customer_id="secret-customer").pk,
         "<uuid:change_id>": MappingChange.objects.create(partner=sandbox.partner).pk,
         "<uuid:sample_id>": SampleFactory(environment=sandbox).pk,
+        "new/<slug:kind>": "rest",
+        "<uuid:connection_id>": feed.connection.pk,
+        "<uuid:report_id>": ReportFactory(feed=feed).pk,
+        "new/<slug:entity>": "customers",
         "lesson/<slug:entity>": "customers",
         "records/<int:index>": 0,
+        "reconciliation/<slug:day>": "2026-03-15",
+        "2026-03-15/<slug:entity>": "transactions",
+        "doubled/<int:number>": DoubledDayFactory(environment=sandbox).pk,
         "audit/<uuid:event_id>": AuditEvent.objects.create(action="secret.kept", partner=sandbox.partner).pk,
     }
 

@@ -19,9 +19,13 @@ from tests.factories import (
     BatchFactory,
     ClientFactory,
     ClientSecretFactory,
+    ConnectionFactory,
+    FeedFactory,
     MembershipFactory,
     QuarantinedRecordFactory,
     RecordCounterFactory,
+    RunFactory,
+    ScopeFactory,
 )
 from tests.portal.walks import team_member, walk
 from track360.models import Environment, Partner
@@ -36,7 +40,8 @@ SETTLED = {
     "role": "developer",
     "walk": None,
     "missing": [],
-    "has_client": True,
+    "has_way_in": True,
+    "is_pulled": False,
     "day": Traffic(records=1200, refused=0),
     "last_refused_request": None,
 }
@@ -48,7 +53,7 @@ def overview(client: Client, kind: str = "sandbox", query: str = "", **headers: 
     return response.content.decode()
 
 
-CLOSED = {"environment": PRODUCTION, "has_client": False}
+CLOSED = {"environment": PRODUCTION, "has_way_in": False}
 
 
 @pytest.mark.parametrize(
@@ -66,6 +71,8 @@ CLOSED = {"environment": PRODUCTION, "has_client": False}
         ({**CLOSED, "missing": [6]}, "not_open", "step 6 is missing. Next: finish it", "/onboarding/"),
         (CLOSED, "no_client", "Next: create them", "/credentials/new/"),
         ({**CLOSED, "role": "viewer"}, "no_client", "owner or developer", ""),
+        ({**CLOSED, "is_pulled": True}, "no_connection", "Next: set it up", "/connections/"),
+        ({**CLOSED, "is_pulled": True, "role": "viewer"}, "no_connection", "owner or developer", ""),
         ({"environment": PRODUCTION, "walk": WALK, "missing": [3]}, "walk", "map 3 KYC", "/mappings/"),
         ({"day": Traffic(records=90, refused=10)}, "refusals", "10 of 100 records were refused", "/quarantine/"),
         ({"last_refused_request": str(uuid.UUID(int=7))}, "refusals", "look at the newest one", "/requests/"),
@@ -115,6 +122,14 @@ def test_once_a_token_was_fetched_the_call_sends_a_customer(developer: Client, s
     html = overview(developer)
     assert f"client_id={used.client_id}" in html
     assert "/api/v1/igaming/customers" in html
+
+
+def test_nobody_is_told_to_push_what_is_pulled(developer: Client, sandbox: Environment):
+    live = ClientFactory(environment=sandbox)
+    accepted = {"partner_accepted_at": NOW, "team_accepted_at": NOW}
+    ScopeFactory(partner=sandbox.partner, patterns={"customers": "pull", "activity": "push"}, **accepted)
+    ScopeFactory(partner=sandbox.partner)  # not accepted yet
+    assert live.client_id not in overview(developer)
 
 
 def test_tiles_show_totals_and_the_last_24_hours(developer: Client, sandbox: Environment):
@@ -188,3 +203,30 @@ def test_every_entity_has_its_tile(developer: Client, sandbox: Environment):
     html = overview(developer)
     for entity in Entity:
         assert f"/p/aurora-casino/sandbox/{entity.value}/" in html
+
+
+# -- What is fetched ----------------------------------------------------------
+
+
+def test_where_nothing_is_fetched_the_overview_says_nothing_of_it(developer: Client, sandbox: Environment):
+    assert "connections/runs/" not in overview(developer)
+
+
+def test_what_is_fetched_has_a_line_with_the_last_and_the_next_run(developer: Client, sandbox: Environment):
+    feed = FeedFactory(connection__environment=sandbox)
+    RunFactory(feed=feed, due_at=timezone.now() - dt.timedelta(minutes=3))
+    html = overview(developer)
+    line = re.search(
+        r"Fetched from your side: last <time[^>]*>3 min ago</time>, next <time[^>]*>in 14 min</time>", html
+    )
+    assert line is not None
+    assert 'href="/p/aurora-casino/sandbox/connections/runs/"' in html
+
+
+def test_a_paused_feed_is_the_line_and_the_next_run_is_not_its_own(developer: Client, sandbox: Environment):
+    connection = ConnectionFactory(environment=sandbox)
+    FeedFactory(connection=connection, entity="activity", paused_at=timezone.now())
+    FeedFactory(connection=connection, entity="customers", paused_at=timezone.now())
+    html = overview(developer)
+    assert "Fetching is paused: customers, activity" in html
+    assert "Fetched from your side" not in html

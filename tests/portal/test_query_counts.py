@@ -14,7 +14,8 @@ from django.utils import timezone
 
 from entities.models import Entity, RecordChange, Replay
 from entities.pipeline import ingest
-from integrations.models import WebhookEndpoint
+from integrations import connections
+from integrations.models import Connection, Feed, SyncEvent, WebhookEndpoint
 from onboarding import checklist
 from onboarding.mappings import Wish, save_mappings
 from onboarding.models import Onboarding, Sample
@@ -28,18 +29,24 @@ from tests.factories import (
     BatchFactory,
     ClientFactory,
     ClientSecretFactory,
+    ConnectionFactory,
     CustomerFactory,
+    DayTotalsFactory,
+    DoubledDayFactory,
+    FeedFactory,
     MembershipFactory,
     OnboardingFactory,
     QuarantinedRecordFactory,
     RecordCounterFactory,
     RehearsalWindowFactory,
+    RunFactory,
     SampleFactory,
     ScopeFactory,
     SeenStatusFactory,
     StepChangeFactory,
     StepNoteFactory,
     StepOverrideFactory,
+    SyncEventFactory,
     TransactionFactory,
     WebhookEndpointFactory,
 )
@@ -47,10 +54,12 @@ from track360 import audit
 from track360.audit import Actor
 from track360.models import Environment, Partner
 
-MOST = 12
+MOST = 13
 # Page -> queries of a member, whose role is one of them.
 COUNTS = {
-    "": 12,
+    "": 13,
+    "freshness/": 11,
+    "freshness/?span=30d": 11,
     "onboarding/": 10,
     "onboarding/3/": 10,
     "onboarding/6/": 11,
@@ -63,16 +72,24 @@ COUNTS = {
     "transactions/{transaction}/": 10,
     "activity/{activity}/": 9,
     "quarantine/": 8,
+    "connections/runs/": 9,
+    "connections/runs/{run}/": 7,
     "mappings/": 11,
     "mappings/history/": 7,
     "affiliates/": 11,
     "samples/": 7,
     "samples/{sample}/": 9,
+    "reconciliation/?month=2026-03": 10,
+    "reconciliation/2026-03-15/": 11,
+    "reconciliation/2026-03-15/transactions/?currency=EUR": 9,
     "quarantine/{quarantined}/": 9,
     "quarantine/replays/{replay}/": 6,
     "audit/": 6,
     "team/": 7,
     "notifications/": 7,
+    "connections/": 8,
+    "connections/{connection}/": 11,
+    "connections/{connection}/feeds/{feed}/edit/": 7,
     "settings/webhooks/": 6,
     "settings/webhooks/{webhook}/": 7,
 }
@@ -80,6 +97,7 @@ COUNTS = {
 
 def fill(sandbox: Environment, number: int) -> None:
     """`number` rows of everything, and a customer with as many changes."""
+    feed = Feed.objects.filter(environment=sandbox).first() or FeedFactory(connection__environment=sandbox)
     record = {"customer_id": "cst_changed", "signup_date": "2026-03-12T09:15:00Z", "affiliate_id": "aff_1"}
     for turn in range(number):
         CustomerFactory(environment=sandbox, affiliate_id=f"aff_{turn}")
@@ -87,7 +105,12 @@ def fill(sandbox: Environment, number: int) -> None:
         ActivityFactory(environment=sandbox, customer_id="cst_changed")
         QuarantinedRecordFactory(environment=sandbox, field=f"field_{turn}")
         BatchFactory(environment=sandbox)
+        DayTotalsFactory(environment=sandbox, by=MembershipFactory(partner=sandbox.partner).user)
+        DoubledDayFactory(environment=sandbox, day=dt.date(2026, 3, 1) + dt.timedelta(days=turn % 30))
         SampleFactory(environment=sandbox, invalid=1)
+        run = RunFactory(feed=feed)
+        SyncEventFactory.create_batch(3, run=run)
+        RunFactory(feed=feed, state="paused", kind="backfill")
         ApiRequestFactory(environment=sandbox, status=422)
         SeenStatusFactory(environment=sandbox, raw_value=f"value {turn} of {number}")
         save_mappings(sandbox.partner, [Wish("status", f"value {turn} of {number}", "approved")], actor=Actor())
@@ -100,6 +123,11 @@ def fill(sandbox: Environment, number: int) -> None:
         StepNoteFactory(partner=sandbox.partner, number=8, mentioned=2)
         ScopeFactory(partner=sandbox.partner)
         ingest(sandbox, Entity.CUSTOMERS, {**record, "click_id": f"{turn} of {number}"})
+    if number > 3:
+        for turn in range(connections.MOST - 1):
+            ConnectionFactory(environment=sandbox, name=f"{turn}")
+        for entity in ("customers", "activity"):
+            RunFactory(feed=FeedFactory(connection=Connection.objects.earliest("created_at"), entity=entity))
     for entity in ("transactions", "activity"):
         RecordCounterFactory(environment=sandbox, entity=entity, slot=number % 16)
     faulty = json.dumps([record | {"country_code": "UK"}] * number).encode()
@@ -125,6 +153,7 @@ def queries(client: Client, address: str) -> int:
 @pytest.fixture
 def measure(developer: Client, sandbox: Environment) -> Callable[[], dict[str, int]]:
     WebhookEndpointFactory(partner=sandbox.partner)
+    feed = FeedFactory(connection=ConnectionFactory(environment=sandbox))
     RehearsalWindowFactory(partner=sandbox.partner)
     for number in range(1, 9):
         StepOverrideFactory(partner=sandbox.partner, number=number)
@@ -136,7 +165,10 @@ def measure(developer: Client, sandbox: Environment) -> Callable[[], dict[str, i
             "transaction": TransactionFactory(environment=sandbox, customer_id="cst_changed").pk,
             "activity": ActivityFactory(environment=sandbox).pk,
             "sample": Sample.objects.latest("created_at").pk,
+            "run": SyncEvent.objects.latest("pk").run_id,
             "webhook": WebhookEndpoint.objects.get().pk,
+            "connection": feed.connection.pk,
+            "feed": feed.pk,
             "quarantined": QuarantinedRecordFactory(environment=sandbox).pk,
             "replay": Replay.objects.create(environment=sandbox, state="done").pk,
         }

@@ -13,11 +13,11 @@ from entities.models import Customer, QuarantinedRecord, RecordChange
 from entities.pipeline import ingest
 from integrations import request_log
 from integrations.clients import create_client, issue_token
-from integrations.models import ApiRequest
+from integrations.models import ApiRequest, ConnectionTest
 from onboarding import samples
 from onboarding.models import Sample
 from onboarding.tasks import start_check
-from tests.factories import MembershipFactory
+from tests.factories import ConnectionFactory, FeedFactory, MembershipFactory
 from tests.payloads import customers
 from tests.portal.test_isolation import portal_routes
 from track360 import exact_json
@@ -62,7 +62,23 @@ def held(sandbox: Environment, settings: Any) -> dict[str, list[str]]:
             start_check(sample)
         except Exception:  # noqa: BLE001, S110
             pass  # refused with a sentence of the form
+    feed = FeedFactory(connection=ConnectionFactory(environment=sandbox), entity="customers")
+    finding = {
+        "index": 0,
+        "pointer": "/0/email",
+        "field": "email",
+        "code": "format",
+        "message": "'Marker' is no address",
+    }
+    rows = [{"record": record, "errors": [finding], "warnings": [finding]} for record in FAULTY]
+    result = {"ok": True, "steps": [], "cursor_kind": "moment", "names": [], "calls": []}
+    ConnectionTest.objects.create(
+        connection=feed.connection, environment=sandbox, state="passed", feeds={"customers": result},
+        rows={"customers": rows},
+    )  # fmt: skip
     return {
+        "<uuid:connection_id>": [str(feed.connection.pk)],
+        "<uuid:feed_id>": [str(feed.pk)],
         "customers/<int:number>": [f"customers/{pk}" for pk in Customer.objects.values_list("pk", flat=True)],
         "quarantine/<int:number>": [
             f"quarantine/{pk}" for pk in QuarantinedRecord.objects.values_list("pk", flat=True)
@@ -70,6 +86,7 @@ def held(sandbox: Environment, settings: Any) -> dict[str, list[str]]:
         "<uuid:request_id>": [str(pk) for pk in ApiRequest.objects.values_list("pk", flat=True)],
         "<uuid:sample_id>": [str(pk) for pk in Sample.objects.values_list("pk", flat=True)],
         "<int:index>": ["0", "1", "2", "3", "4", "5"],
+        "<slug:day>": ["2026-03-12"],
         "<slug:client_id>": [new.client.client_id],
         "<slug:slug>": ["customers"],
         "<slug:entity>": ["customers"],
@@ -122,5 +139,5 @@ def test_no_page_shows_a_viewer_who_somebody_is(viewer: Client, held: dict[str, 
 def test_the_same_pages_show_a_developer(developer: Client, held: dict[str, list[str]]) -> None:
     """Or the walk would prove nothing."""
     showing = {address.split("/")[4] for address in pages(held) if MARKER in read(developer, address)[1]}
-    assert {"customers", "quarantine", "samples"} <= showing
+    assert {"customers", "quarantine", "samples", "connections"} <= showing
     assert "requests" not in showing

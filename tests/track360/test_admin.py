@@ -24,8 +24,8 @@ from entities.models import (
     Transaction,
 )
 from entities.pipeline import ingest
-from integrations.models import ApiRequest, Client, ClientSecret
-from tests.factories import UserFactory
+from integrations.models import ApiRequest, Client, ClientSecret, Connection, DayTotals, SyncRun
+from tests.factories import CONNECTION_SECRET, RunFactory, UserFactory
 from track360.models import AuditEvent, Environment, Membership, Partner, User
 from track360.partners import create_partner
 
@@ -84,6 +84,8 @@ def filled(sandbox: Environment, superuser: User) -> Environment:
         status=200,
         duration_ms=3,
     )
+    RunFactory(feed__connection__environment=sandbox)
+    DayTotals.objects.create(environment=sandbox, entity="activity", day=FRIDAY, side="stored")
     return sandbox
 
 
@@ -111,8 +113,9 @@ def test_the_start_page_and_the_forms_open(page: str, team: Browser) -> None:
 
 def test_a_page_for_each_thing_that_the_team_looks_after_and_none_of_the_libraries() -> None:
     assert {model.__name__ for model in admin.site._registry} == {
-        "Activity", "Affiliate", "ApiRequest", "AuditEvent", "Batch", "Client", "Customer", "FxRate", "Partner",
-        "QuarantinedRecord", "SeenStatus", "StatusMapping", "Transaction", "User",
+        "Activity", "Affiliate", "ApiRequest", "AuditEvent", "Batch", "Client", "Connection", "Customer", "DayTotals",
+        "Feed", "FxRate", "Partner", "QuarantinedRecord", "SeenStatus", "StatusMapping", "SyncRun", "Transaction",
+        "User",
     }  # fmt: skip
 
 
@@ -230,6 +233,37 @@ def test_a_client_shows_the_end_of_its_secrets_and_no_more(team: Browser, filled
 
     assert "…wxyz" in text
     assert "d" * 64 not in text
+
+
+@pytest.mark.parametrize("model", ["connection", "feed", "syncrun", "daytotals"])
+def test_what_is_fetched_is_looked_at_and_its_secrets_are_not(model: str, team: Browser, filled: Environment) -> None:
+    row = next(m for m in admin.site._registry if m._meta.model_name == model)._default_manager.get()
+    place = f"/admin/integrations/{model}/"
+    sealed = Connection.objects.get().sealed_secret
+    SyncRun.objects.update(lease_token=uuid.UUID(int=7))
+    shown = team.get(place).content.decode() + team.get(f"{place}{row.pk}/change/").content.decode()
+
+    assert len(sealed) > 20
+    assert sealed not in shown
+    assert CONNECTION_SECRET not in shown
+    assert str(uuid.UUID(int=7)) not in shown
+    assert team.get(f"{place}add/").status_code == 403
+    assert team.post(f"{place}{row.pk}/change/", {}).status_code == 403
+    assert team.post(f"{place}{row.pk}/delete/", {"post": "yes"}).status_code == 403
+
+
+@pytest.mark.parametrize("model", ["connection", "feed", "syncrun", "daytotals"])
+def test_lists_of_what_is_fetched_take_as_many_queries_for_many_rows_as_for_few(model: str, team: Browser) -> None:
+    def queries(number: int) -> int:
+        for _ in range(number):
+            run = RunFactory()
+            DayTotals.objects.create(environment=run.environment, entity="activity", day=FRIDAY, side="stored")
+        with CaptureQueriesContext(connection) as captured:
+            team.get(f"/admin/integrations/{model}/")
+        return len(captured)
+
+    queries(1)
+    assert queries(1) == queries(6)
 
 
 def formset(prefix: str, *rows: dict[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ Markup stays in `templates/components/`; here is what a template cannot say: wor
 from __future__ import annotations
 
 import itertools
+import math
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -80,6 +81,18 @@ def duration(seconds: float | timedelta | None) -> str:
         if count:
             parts.append(f"{count} {name}")
     return " ".join(parts[:2])
+
+
+@register.filter
+def share(part: float | None) -> str:
+    """0.9499 -> `94.9 %`: cut rather than rounded, so that under 95 % does not read as 95 %."""
+    return "–" if part is None else f"{math.floor(1000 * part + 1e-9) / 10:.1f} %"
+
+
+@register.filter
+def lag(seconds: float | None) -> str:
+    """As `duration`; infinite is `over 24 h`, which is as far as lags are counted."""
+    return "over 24 h" if seconds == math.inf else duration(seconds)
 
 
 def relative(value: datetime, *, now: datetime) -> str:
@@ -327,14 +340,17 @@ RAIL = (
     ("", "checklist", "Onboarding", "onboarding"),
     ("", "notification-list", "Notifications", "bell"),
     ("Set up", "client-list", "Credentials", "key"),
+    ("Set up", "connection-list", "Connections", "plug"),
     ("Set up", "mapping-list", "Mappings", "mapping"),
     ("Set up", "affiliate-list", "Affiliates", "partners"),
     ("Set up", "sample-list", "Samples", "sample"),
     ("Data", "customer-list", "Customers", "customers"),
     ("Data", "transaction-list", "Transactions", "transactions"),
     ("Data", "activity-list", "Activity", "activity"),
+    ("Watch", "freshness", "Freshness", "freshness"),
     ("Watch", "request-list", "Requests", "requests"),
     ("Watch", "quarantine-list", "Quarantine", "quarantine"),
+    ("Watch", "reconciliation", "Reconciliation", "reconciliation"),
     ("Partner", "team", "Team", "team"),
     ("Partner", "audit-list", "Audit", "clock"),
     ("Partner", "settings", "Settings", "settings"),
@@ -343,7 +359,9 @@ RAIL = (
 
 
 # Pages whose name does not begin with that of their section.
-SECTION_OF = {"swagger": "docs"}
+SECTION_OF = {"swagger": "docs"} | dict.fromkeys(
+    ("sync-run-list", "sync-run-detail", "conformance-new", "conformance-detail"), "connection"
+)
 
 
 @register.simple_tag(takes_context=True)
@@ -435,9 +453,10 @@ def _same_page(request: HttpRequest, partner: Partner, kind: str) -> str:
     return portal_url(partner, kind, name or "overview") or portal_url(partner, kind, "overview")
 
 
-def portal_url(partner: Partner, kind: str, url_name: str) -> str:
+def portal_url(partner: Partner, kind: str, url_name: str, **more: str) -> str:
+    """Empty where this installation does not have the page."""
     try:
-        return reverse(url_name, kwargs={"partner_slug": partner.slug, "environment_kind": kind})
+        return reverse(url_name, kwargs={"partner_slug": partner.slug, "environment_kind": kind, **more})
     except NoReverseMatch:
         return ""
 

@@ -374,6 +374,12 @@ def test_a_status_says_who_has_to_act_and_whether_trying_again_helps(
     assert (problem.value.party, problem.value.is_final, problem.value.retry_after) == (party, is_final, None)
 
 
+def test_a_page_behind_the_last_that_is_not_there_ends_nothing_silently(server: PartnerServer):
+    server.replies = [answers(200, b'{"data": [{"transaction_id": "T1"}]}'), answers(404)]
+    with pytest.raises(SourceError, match="should answer an empty page behind its last one"):
+        read(feed_of(server, paging="page"))
+
+
 def test_a_key_that_is_withdrawn_in_mid_run_ends_it_after_what_was_read(server: PartnerServer):
     server.replies = [answers(200, b'{"data": [{"transaction_id": "T1"}]}'), answers(401)]
     feed = feed_of(server, connection={"auth": "bearer"}, secret=SECRET, paging="page")

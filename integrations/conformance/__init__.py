@@ -1,0 +1,1 @@
+"""Judging a source from outside: does it behave so that fetching from it loses nothing?"""
