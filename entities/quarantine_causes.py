@@ -25,7 +25,7 @@ SELECT entity, code, field, count(*), max(received_at)
 # A payload is text that may hold anything; a cast to JSON fails at a NUL, one to a number at a word. So the fields are
 # cut out of the text, and what does not look like an amount, a currency or an id counts as none. A member stands after
 # a comma, its name between bare quotation marks, which nothing inside a text does; and what stands there of digits, a
-# point and a sign alone is a number, since JSON knows nothing else of them. Patterns would take twenty times as long.
+# point and a sign alone is a number, since JSON knows nothing else of them. Patterns took twenty times as long.
 HELD_UP_SQL = r"""
 WITH newest AS (
     SELECT entity, code, field, (',' || substr(coalesce(edited, payload), 2)) COLLATE "C" AS body
