@@ -299,7 +299,6 @@ HELD = {
 
 # The pages of what one environment holds; who may open the others, whose ids are the partner's, is held by
 # tests/portal/test_roles.py.
-SECTIONS = {"", "requests", "credentials", "connections", "docs", *HELD}
 SECTIONS = {"", "connections", "requests", "credentials", "docs", *HELD}
 
 
@@ -318,6 +317,7 @@ def pages(victim: Caller, request_id: str, *, partner: str, kind: str) -> list[s
         "environment_kind": kind,
         "request_id": request_id,
         "run_id": RUN,
+        "replay_id": quarantined(victim)["replay_id"],
         "report_id": REPORT,
         "client_id": client.client_id,
         "secret_id": victim.credentials.secret.pk,
@@ -330,7 +330,8 @@ def pages(victim: Caller, request_id: str, *, partner: str, kind: str) -> list[s
     found = []
     for route, _ in routes(get_resolver().url_patterns):
         section = route.removeprefix(PORTAL).partition("/")[0]
-        if not route.startswith(PORTAL) or section not in SECTIONS:
+        # Nobody fetched the refused record: there is no mapping to send on to.
+        if not route.startswith(PORTAL) or section not in SECTIONS or route.endswith("/mapping/"):
             continue
         held = HELD.get(section)
         number = held._default_manager.filter(environment=victim.environment).latest("pk").pk if held else 1
