@@ -6,7 +6,7 @@ import uuid
 from typing import Any
 from urllib.parse import urlencode
 
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 
 from entities.paging import Page
 from track360.htmx import PortalRequest
@@ -21,12 +21,9 @@ def request_url(request: PortalRequest, request_id: uuid.UUID | None) -> str:
     return portal_url(request, "request-detail", request_id) if request_id else ""
 
 
-def url_if_there(request: PortalRequest, name: str, *more: Any) -> str:
-    """Of a page that an app above serves; empty where this installation does not have it."""
-    try:
-        return portal_url(request, name, *more)
-    except NoReverseMatch:
-        return ""
+def run_url(request: PortalRequest, run_id: uuid.UUID | None) -> str:
+    """The page of the sync run with this id, which the app above serves; empty for None."""
+    return portal_url(request, "sync-run-detail", run_id) if run_id else ""
 
 
 def page_addresses(request: PortalRequest, page: Page[Any]) -> dict[str, str]:

@@ -26,8 +26,8 @@ SELECT entity, code, field, count(*), max(received_at)
 """
 # A payload is text that may hold anything; a cast to JSON fails at a NUL, one to a number at a word. So the fields are
 # cut out of the text, and what does not look like an amount, a currency or an id counts as none. A member stands after
-# a comma, its name between bare quotation marks, which nothing inside a text does. Patterns over whole payloads would
-# take seconds.
+# a comma, its name between bare quotation marks, which nothing inside a text does; and what stands there of digits, a
+# point and a sign alone is a number, since JSON knows nothing else of them. Patterns took twenty times as long.
 HELD_UP_SQL = r"""
 WITH newest AS (
     SELECT entity, code, field, (',' || substr(coalesce(edited, payload), 2)) COLLATE "C" AS body
@@ -36,7 +36,7 @@ WITH newest AS (
 ),
 cut AS MATERIALIZED (
     SELECT code, field,
-           translate(left(split_part(body, ',"amount_currency":', 2), 33), '}', ',') AS amount,
+           split_part(translate(left(split_part(body, ',"amount_currency":', 2), 33), '}', ','), ',', 1) AS amount,
            left(split_part(body, ',"currency":"', 2), 4) AS currency,
            strpos(body, ',"transaction_type":"deposit"') > 0 AS is_deposit,
            split_part(left(split_part(body, ',"customer_id":"', 2), 129), '"', 1) AS customer
@@ -44,8 +44,10 @@ cut AS MATERIALIZED (
 ),
 held AS MATERIALIZED (
     SELECT code, field,
-           substring(amount FROM '^(-?[0-9]{1,15}(?:\.[0-9]{1,15})?),')::numeric AS amount,
-           substring(currency FROM '^([A-Z]{3})"') AS currency,
+           CASE WHEN length(amount) BETWEEN 1 AND 20 AND translate(amount, '0123456789.-', '') = ''
+                THEN amount::numeric END AS amount,
+           CASE WHEN length(currency) = 4 AND translate(currency, 'ABCDEFGHIJKLMNOPQRSTUVWXYZ', '') = '"'
+                 AND right(currency, 1) = '"' THEN left(currency, 3) END AS currency,
            CASE WHEN is_deposit AND strpos(customer, '\') = 0 AND length(customer) BETWEEN 1 AND 128
                 THEN customer END AS depositor
       FROM cut

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 from django.http import Http404, HttpResponse, StreamingHttpResponse
 
-from entities.addresses import page_addresses, portal_url, request_url, url_if_there
+from entities.addresses import page_addresses, portal_url, request_url, run_url
 from entities.forms import QuarantineFilterForm
 from entities.history import requests_of
 from entities.models import QuarantinedRecord
@@ -62,7 +62,7 @@ def quarantine_list(request: PortalRequest) -> HttpResponse:
         "may_change": request.role in MANAGERS and not request.viewing_as,
         "is_of_held": form.is_of_held,
         "cause": form.cause() if form.is_valid() else {},
-        "run_url": url_if_there(request, "sync-run-detail", run_id) if run_id else "",
+        "run_url": run_url(request, run_id),
         "shown": f"{len(page.rows)} refused {records(len(page.rows))}, the newest first",
         **page_addresses(request, page),
     }
@@ -128,8 +128,8 @@ def quarantine_detail(request: PortalRequest, number: int) -> HttpResponse:
         "outdated": outdated,
         "is_mended": record.code == MENDED,
         "may_change": request.role in MANAGERS and not request.viewing_as and record.state == HELD,
-        "mapping_url": url_if_there(request, "quarantine-mapping", record.pk) if shown.may_be_the_mapping else "",
-        "run_url": url_if_there(request, "sync-run-detail", record.run_id) if record.run_id else "",
+        "mapping_url": portal_url(request, "quarantine-mapping", record.pk) if shown.may_be_the_mapping else "",
+        "run_url": run_url(request, record.run_id),
         "request_url": request_url(request, requests_of(request.environment, {record.batch_id}).get(record.batch_id)),
     }
     return render_page(request, "entities/quarantine_detail.html", context)

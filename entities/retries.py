@@ -17,9 +17,8 @@ from django.utils.dateparse import parse_datetime
 
 from entities.models import Batch, Entity, QuarantinedRecord, QuarantineEvent
 from entities.pipeline import Door, Policy, RecordError, Report, ingest
-from entities.pipeline.duplicates import key_of
 from entities.pipeline.erased import storable
-from entities.pipeline.quarantine import awaited_customer, first_cause
+from entities.pipeline.quarantine import awaited_customer, first_cause, whole_key
 from entities.pipeline.report import REJECTED
 from entities.pipeline.transaction import in_transaction
 from entities.pipeline.validate import MAX_RECORDS
@@ -71,18 +70,11 @@ def outdated_among(records: list[QuarantinedRecord]) -> set[int]:
     ).exclude(pk__in=[record.pk for record in records])
     versions: defaultdict[tuple[str, ...], list[QuarantinedRecord]] = defaultdict(list)
     for record in sorted([*records, *rivals], key=lambda record: record.pk):
-        if key := _whole_key(record):
+        if key := whole_key(record.entity, body_of(record)):
             versions[key].append(record)
     return {
         record.pk for same in versions.values() if len(same) > 1 for record in same if record is not _newest_of(same)
     }
-
-
-def _whole_key(record: QuarantinedRecord) -> tuple[str, ...] | None:
-    """The natural key where all of it can be read: two records that lack a part of it may be different ones."""
-    body = body_of(record)
-    key = key_of(record.entity, body) if isinstance(body, dict) else ()
-    return key if key and all(isinstance(part, str) for part in key) else None
 
 
 def _newest_of(versions: list[QuarantinedRecord]) -> QuarantinedRecord:

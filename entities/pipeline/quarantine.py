@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from entities.models import Batch, QuarantinedRecord, QuarantineEvent
 from entities.pipeline.duplicates import key_of
@@ -75,12 +75,17 @@ def _held(batch: Batch) -> QuerySet[QuarantinedRecord]:
 
 
 def _unless_held(batch: Batch, found: list[QuarantinedRecord]) -> list[QuarantinedRecord]:
-    keys = {record.key for record in found if record.key}
-    before: dict[str, QuarantinedRecord] = {record.key: record for record in _held(batch).filter(key__in=keys)}
-    again = {key for key, record in before.items() for one in found if one.key == key and one.payload == record.payload}
-    newer = [before[record.key].pk for record in found if record.key in before and record.key not in again]
-    _supersede(_held(batch).filter(pk__in=newer), batch)
-    return [record for record in found if record.key not in again]
+    """Those of the refused records that are not held already. A newer version takes the place of the one that is held;
+    records whose key cannot be read are no versions of each other."""
+    before: dict[str, list[QuarantinedRecord]] = defaultdict(list)
+    nameless = [record.payload for record in found if not record.key]
+    same_name = Q(key__in={record.key for record in found} - {""}) | Q(key="", payload__in=nameless)
+    for record in _held(batch).filter(same_name):
+        before[record.key].append(record)
+    new = [record for record in found if all(record.payload != held.payload for held in before[record.key])]
+    older = [held.pk for record in new if whole_key(batch.entity, record.payload) for held in before[record.key]]
+    _supersede(_held(batch).filter(pk__in=older), batch)
+    return new
 
 
 def _supersede(records: QuerySet[QuarantinedRecord], batch: Batch) -> None:
@@ -99,3 +104,9 @@ def readable_key(entity: str, record: Any) -> str:
         return ""
     parts = (part for part in key_of(entity, record) if isinstance(part, str))
     return " ".join(parts).replace("\x00", "")[:KEY_LENGTH]
+
+
+def whole_key(entity: str, record: Any) -> tuple[str, ...] | None:
+    """The natural key where all of it can be read: two records that lack a part of it may be different ones."""
+    key = key_of(entity, record) if isinstance(record, dict) else ()
+    return key if key and all(isinstance(part, str) for part in key) else None

@@ -335,6 +335,7 @@ def pages(victim: Caller, request_id: str, *, partner: str, kind: str) -> list[s
         "environment_kind": kind,
         "request_id": request_id,
         "run_id": RUN,
+        "replay_id": quarantined(victim)["replay_id"],
         "report_id": REPORT,
         "client_id": client.client_id,
         "secret_id": victim.credentials.secret.pk,
@@ -347,7 +348,8 @@ def pages(victim: Caller, request_id: str, *, partner: str, kind: str) -> list[s
     found = []
     for route, _ in routes(get_resolver().url_patterns):
         section = route.removeprefix(PORTAL).partition("/")[0]
-        if not route.startswith(PORTAL) or section not in SECTIONS:
+        # Nobody fetched the refused record: there is no mapping to send on to.
+        if not route.startswith(PORTAL) or section not in SECTIONS or route.endswith("/mapping/"):
             continue
         held = HELD.get(section)
         number = held._default_manager.filter(environment=victim.environment).latest("pk").pk if held else 1

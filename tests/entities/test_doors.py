@@ -259,3 +259,13 @@ def test_what_is_there_before_the_first_look_is_not_late(environment: Environmen
 
     batch = Batch.objects.get(pk=report.batch_id)
     assert (batch.created, batch.late, batch.lags) == (1, 0, None)
+
+
+def test_records_whose_key_cannot_be_read_are_held_once_each_and_supersede_nothing(environment: Environment) -> None:
+    nameless = [sample("transactions", transaction_id=..., note=note) for note in ("one", "two")]
+    numbered = [sample("transactions", transaction_id=7, note=note) for note in ("one", "two")]
+
+    pull(environment, [*nameless, *numbered, "no object"])
+    pull(environment, [*nameless, *numbered, "no object"])
+
+    assert [record.state for record in QuarantinedRecord.objects.all()] == ["held"] * 5

@@ -185,11 +185,11 @@ def test_no_read_looks_through_all_runs_or_all_lines_of_a_log(sandbox: Environme
 @pytest.mark.parametrize(
     ("filters", "index"),
     [
-        ({"state": "failed"}, "sync_run_by_state"),
+        ({"state": "stopped"}, "sync_run_by_state"),
         ({"kind": "backfill"}, "sync_run_by_kind"),
         ({"entity": "activity"}, "sync_run_by_entity"),
         ({"state": "done", "entity": "activity"}, "sync_run_by_entity"),
-        ({"state": "failed", "from": NOW - dt.timedelta(days=30)}, "sync_run_by_state"),
+        ({"state": "stopped", "from": NOW - dt.timedelta(days=30)}, "sync_run_by_state"),
     ],
 )
 def test_few_of_many_runs_are_found_and_counted_by_an_index(
@@ -197,8 +197,8 @@ def test_few_of_many_runs_are_found_and_counted_by_an_index(
 ) -> None:
     many_runs(feed, 10_050)
     rare = FeedFactory(connection=feed.connection, entity="activity")
-    wanted = RunFactory(feed=rare, state="failed", kind="backfill", due_at=NOW - dt.timedelta(days=20))
-    SyncRun.objects.filter(pk=wanted.pk).update(state=filters.get("state", "failed"))
+    wanted = RunFactory(feed=rare, state="stopped", kind="backfill", due_at=NOW - dt.timedelta(days=20))
+    SyncRun.objects.filter(pk=wanted.pk).update(state=filters.get("state", "stopped"))
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE integrations_syncrun")
 

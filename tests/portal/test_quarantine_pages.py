@@ -342,15 +342,18 @@ def test_viewers_look_and_change_nothing(viewer: Client, sandbox: Environment):
 def test_a_fetched_record_whose_fields_may_be_named_wrongly_leads_to_the_mapping(
     developer: Client, sandbox: Environment
 ):
-    run = uuid.uuid4()
-    (fetched,) = refuse(sandbox, "customers", sample("customers", signup_date=...), run_id=run)
+    run = RunFactory(feed__connection__environment=sandbox)
+    (fetched,) = refuse(sandbox, "customers", sample("customers", signup_date=...), run_id=run.pk)
     (pushed,) = refuse(sandbox, "customers", sample("customers", customer_id="other", signup_date=...))
     html = page(developer, "quarantine-detail", fetched.pk)
-    assert f"/quarantine/{fetched.pk}/mapping/" in html
-    assert str(run) in html
-    assert "/mapping/" not in page(developer, "quarantine-detail", pushed.pk)
+    assert reverse("sync-run-detail", args=["aurora-casino", "sandbox", run.pk]) in html
     address = reverse("quarantine-mapping", args=["aurora-casino", "sandbox", fetched.pk])
-    assert developer.get(address).status_code == 404  # the run is forgotten
+    assert address in html
+    feed = reverse("connection-feed-edit", args=["aurora-casino", "sandbox", run.feed.connection_id, run.feed_id])
+    assert developer.get(address)["Location"] == feed
+    assert "/mapping/" not in page(developer, "quarantine-detail", pushed.pk)
+    run.delete()
+    assert developer.get(address).status_code == 404
 
 
 # -- To take away ----------------------------------------------------------------
