@@ -124,6 +124,19 @@ def test_nobody_waits_for_customers_that_wait_for_another_try(connection: Connec
     assert lease.claim().entity == "transactions"
 
 
+@pytest.mark.parametrize("off", ["feed", "connection"])
+def test_nobody_waits_for_customers_that_were_switched_off(connection: Connection, off: str) -> None:
+    customers = make_feed(make_connection(connection.environment), "customers")
+    make_feed(connection, "transactions")
+    schedule.plan_due_runs(now=timezone.now())
+    if off == "feed":
+        Feed.objects.filter(pk=customers.pk).update(is_on=False)
+    else:
+        Connection.objects.filter(pk=customers.connection_id).update(is_on=False)
+
+    assert lease.claim().entity == "transactions"
+
+
 def test_transactions_do_not_wait_for_customers_that_were_planned_after_them(connection: Connection) -> None:
     make_feed(connection, "transactions")
     schedule.plan_due_runs(now=timezone.now())
