@@ -184,11 +184,11 @@ class Pull:
             self._log()
 
     def _move_cursor(self, reached: str) -> None:
-        """Forward only, and not where a person has set it meanwhile."""
-        feed = self.feed
-        if furthest(feed.cursor, reached, feed.cursor_kind) == feed.cursor:
+        """Forward only, and not where a person has set it since the run began, however many workers were at it."""
+        feed, before = self.feed, self.run.cursor_before
+        if furthest(before, reached, feed.cursor_kind) == before:
             return
-        still = Feed.objects.filter(pk=feed.pk, cursor=feed.cursor)
+        still = Feed.objects.filter(pk=feed.pk, cursor=before)
         if still.update(cursor=reached, cursor_moved_at=timezone.now()):
             feed.cursor = reached
 

@@ -249,6 +249,20 @@ def test_a_cursor_that_a_person_sets_meanwhile_stands(feed: Feed, server: Partne
     assert SyncRun.objects.get().state == "done"
 
 
+def test_a_cursor_that_a_person_sets_while_the_run_rests_stands_too(feed: Feed, server: PartnerServer) -> None:
+    pages = {"1": page(transactions(1)), "2": page(transactions(1, start=1)), "3": page([])}
+    server.replies = [lambda handler: pages[parse_qs(urlsplit(handler.path).query)["page"][0]](handler)]
+    schedule.request_run(feed, actor=SYSTEM)
+    run.Pull(lease.claim(), ends_at=0).work()
+    schedule.set_cursor(feed, cursor="2026-01-01T00:00:00Z", actor=SYSTEM)
+
+    assert run.work_next()
+
+    feed.refresh_from_db()
+    assert SyncRun.objects.get().state == "done"
+    assert feed.cursor == "2026-01-01T00:00:00Z"
+
+
 def test_a_run_rests_when_its_time_is_up_and_goes_on_behind_the_last_page(feed: Feed, server: PartnerServer) -> None:
     pages = {"1": page(transactions(1)), "2": page(transactions(1, start=1)), "3": page([])}
     server.replies = [lambda handler: pages[parse_qs(urlsplit(handler.path).query)["page"][0]](handler)]
