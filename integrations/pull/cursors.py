@@ -17,6 +17,7 @@ WRITE_LIKE = {
     Kind.NUMBER: "Write a whole number.",
 }
 LONGEST_NUMBER = 30
+WHOLE = r"^(-?[0-9]+)?$"
 
 
 def checked_cursor(text: str, kind: str) -> str:
@@ -76,7 +77,12 @@ def start_of(feed: Feed, *, now: dt.datetime) -> str:
 
 
 def _standing_at(feed: Feed, moment: dt.datetime) -> str:
-    runs = SyncRun.objects.filter(feed=feed, state=SyncRun.State.DONE).exclude(kind=SyncRun.Kind.BACKFILL)
+    runs = SyncRun.objects.filter(feed=feed, state=SyncRun.State.DONE, cursor_before__regex=WHOLE, cursor_after__regex=WHOLE)
+    runs = runs.exclude(kind=SyncRun.Kind.BACKFILL)
+    # Of another source, or of one that is read from its beginning again, it says nothing where the cursor stood.
+    anew = runs.filter(cursor_before="").order_by("-finished_at").values_list("finished_at", flat=True).first()
+    if anew is not None:
+        runs = runs.filter(finished_at__gte=anew)
     before = (
         runs.filter(finished_at__lte=moment).order_by("-finished_at").values_list("cursor_after", flat=True).first()
     )

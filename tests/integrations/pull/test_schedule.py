@@ -272,3 +272,25 @@ def test_a_number_goes_back_to_where_it_stood_an_overlap_ago(feed: Feed) -> None
     assert start_of(feed, now=now) == "200"
     feed.cursor = "120"
     assert start_of(feed, now=now) == "120"
+
+
+def test_a_number_goes_by_no_run_of_the_source_before(feed: Feed) -> None:
+    now = timezone.now()
+    feed.cursor_kind, feed.cursor, feed.overlap = "number", "300", HOUR
+
+    def ended(before: str, after: str, ago: dt.timedelta) -> None:
+        SyncRun.objects.create(
+            feed=feed,
+            environment=feed.environment,
+            entity=feed.entity,
+            state="done",
+            cursor_before=before,
+            cursor_after=after,
+            finished_at=now - ago,
+        )
+
+    ended("", "2026-03-15T12:00:00Z", 4 * HOUR)
+    assert start_of(feed, now=now) == "300"
+    ended("", "250", 3 * HOUR)
+    ended("", "300", HOUR / 2)
+    assert start_of(feed, now=now) == ""
