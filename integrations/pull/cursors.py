@@ -16,6 +16,8 @@ WRITE_LIKE = {
     Kind.DAY: "Write a day like 2026-03-15.",
     Kind.NUMBER: "Write a whole number.",
 }
+AHEAD = dt.timedelta(minutes=5)  # as far as another's clock may go before ours (contract: `future_date`)
+FARTHEST_ZONE = dt.timedelta(hours=14)
 LONGEST_NUMBER = 30
 WHOLE = r"^(-?[0-9]+)?$"
 
@@ -54,6 +56,16 @@ def furthest(first: str, second: str, kind: str) -> str:
     if not first or not second:
         return first or second
     return max(first, second, key=lambda text: value_of(text, kind))
+
+
+def believed(text: str, kind: str, *, begun: dt.datetime, now: dt.datetime) -> str:
+    """A cursor that a record bears; where that lies ahead of us, when the run began: one wrong date must not hide all
+    that is written until then."""
+    if kind == Kind.MOMENT and value_of(text, kind) > now + AHEAD:
+        return spelled(begun, kind)
+    if kind == Kind.DAY and value_of(text, kind) > (now + FARTHEST_ZONE).date():
+        return spelled((begun - FARTHEST_ZONE).date(), kind)
+    return text
 
 
 def start_of(feed: Feed, *, now: dt.datetime) -> str:

@@ -24,7 +24,7 @@ from entities.models import Batch
 from entities.pipeline import Door, Policy, Prepared, Report, prepare, store
 from integrations.models import Feed, SyncEvent, SyncRun
 from integrations.pull.ahead import work_ahead
-from integrations.pull.cursors import furthest, spelled, start_of
+from integrations.pull.cursors import believed, furthest, spelled, start_of
 from integrations.pull.lease import LeaseLost, claim, give_up, write
 from integrations.pull.opening import open_source
 from integrations.pull.schedule import hold_feed
@@ -205,8 +205,15 @@ class Pull:
         self.run.position, self.run.attempts = page.position, 0
         self.run.pages += 1
         self.begun = time.monotonic()
-        if page.reached and not self.is_backfill:
-            self.run.cursor_after = furthest(self.run.cursor_after, page.reached, self.feed.cursor_kind)
+        self.run.cursor_after = self._reached(page)
+
+    def _reached(self, page: Page) -> str:
+        """The run's cursor with this page."""
+        run, kind = self.run, self.feed.cursor_kind
+        if not page.reached or self.is_backfill:
+            return run.cursor_after
+        now = timezone.now()
+        return furthest(run.cursor_after, believed(page.reached, kind, begun=run.started_at or now, now=now), kind)
 
     def _keep(self, page: Page, report: Report | None) -> None:
         with connection.cursor() as cursor:
@@ -214,9 +221,6 @@ class Pull:
             cursor.execute("SET LOCAL synchronous_commit = off")
         counts = report.counts() if report else {}
         changes: dict[str, Any] = {name: F(name) + counts.get(name, 0) for name in COUNTS}
-        reached = self.run.cursor_after
-        if page.reached and not self.is_backfill:
-            reached = furthest(reached, page.reached, self.feed.cursor_kind)
         write(
             self.run,
             position=page.position,
@@ -226,7 +230,7 @@ class Pull:
             attempts=0,
             problem="",
             problem_party="",
-            cursor_after=reached,
+            cursor_after=self._reached(page),
             **changes,
             **self._busy(),
         )

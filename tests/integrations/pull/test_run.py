@@ -17,6 +17,7 @@ from integrations.connections import put_secret
 from integrations.models import Feed, SyncEvent, SyncRun
 from integrations.pull import lease, run, schedule
 from tests.integrations.pull.feeds import make_connection, make_feed
+from tests.partner_sources import Database
 from tests.partner_server import PartnerServer, answers, partner_server
 from tests.payloads import sample, transactions
 from track360 import exact_json
@@ -276,6 +277,43 @@ def test_a_run_rests_when_its_time_is_up_and_goes_on_behind_the_last_page(feed: 
     resting.refresh_from_db()
     assert (resting.state, resting.created) == ("done", 2)
     assert (resting.read, resting.pages) == (2, 3)
+
+
+@pytest.mark.parametrize("kind", ["timestamptz", "date"])
+def test_a_date_far_ahead_hides_nothing_that_is_written_later(
+    sandbox: Environment, loopback: None, postgres_source: Database, kind: str
+) -> None:
+    ingest(sandbox, "customers", sample("customers"))
+    columns = list(sample("transactions"))
+    rows = [*transactions(1), *transactions(1, start=1)]
+    now = timezone.now().replace(microsecond=0)
+    postgres_source.execute(
+        f"CREATE TABLE ahead ({', '.join(f'{name} text' for name in columns)}, changed {kind})",
+    )
+    insert = f"INSERT INTO ahead VALUES ({', '.join(['%s'] * len(columns))}, %s)"
+    try:
+        postgres_source.execute(insert, [[*rows[0].values(), now + 9999 * HOUR]])
+        feed = make_feed(
+            make_connection(
+                sandbox,
+                kind="postgresql",
+                base_url="",
+                host=postgres_source.host,
+                port=postgres_source.port,
+                database=postgres_source.database,
+                user=postgres_source.user,
+                secret=postgres_source.password,
+            ),
+            relation="ahead",
+            cursor_column="changed",
+            cursor_kind="moment" if kind == "timestamptz" else "day",
+        )
+        assert pull(feed).created == 1
+        postgres_source.execute(insert, [[*rows[1].values(), now]])
+
+        assert pull(feed).created == 1
+    finally:
+        postgres_source.execute("DROP TABLE ahead")
 
 
 def test_secrets_stand_in_no_event_and_no_run(feed: Feed, server: PartnerServer) -> None:
