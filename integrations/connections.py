@@ -90,8 +90,10 @@ def change_connection(
     if secret or set(changed) & set(rules.TESTED):
         take_pass(connection)
     if set(changed) & set(rules.PLACE):
+        # How far they got says nothing of another source.
+        live_feeds(connection).update(cursor="", cursor_moved_at=None)
         for feed in live_feeds(connection):
-            stop_runs(feed, actor=actor)  # how far they got says nothing of another source
+            stop_runs(feed, actor=actor)
     _save(connection)
     detail = {"changed": changed, "with_secret": bool(secret), "secret_forgotten": forgets}
     _audit("connection.changed", connection, actor, **detail)
