@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import datetime as dt
+import threading
 from typing import Any
 
 import pytest
 from django.core.exceptions import ValidationError
+from django.db import connection as database
+from django.db import transaction
 from django.utils import timezone
 
+from integrations import connections, endings
 from integrations.models import Connection, Feed, SyncRun
 from integrations.pull import lease, schedule
 from integrations.pull.cursors import start_of
 from integrations.pull.lease import LeaseLost
+from tests.entities.test_concurrency import together
 from tests.integrations.pull.feeds import make_connection, make_feed
 from track360.audit import Actor
 from track360.models import AuditEvent, Environment, Partner
@@ -207,6 +212,39 @@ def test_who_stops_or_pauses_a_run_takes_it_from_the_worker(feed: Feed) -> None:
         "Resumed by the system.",
         "Stopped by the system.",
     ]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    "end",
+    [
+        lambda feed: connections.remove_connection(feed.connection, actor=SYSTEM),
+        lambda feed: endings.forget_runs(feed.environment),
+        lambda feed: endings.end_fetching(feed.environment.partner),
+    ],
+    ids=["removed", "emptied", "closed"],
+)
+def test_who_ends_fetching_meets_a_run_that_ends_without_a_deadlock(feed: Feed, end: Any) -> None:
+    schedule.request_run(feed, actor=SYSTEM)
+    held = lease.claim()
+    moved = threading.Event()
+
+    def finish() -> None:
+        with transaction.atomic(), database.cursor() as cursor:
+            Feed.objects.filter(pk=feed.pk).update(cursor="2026-03-15T12:00:00Z")
+            moved.set()
+            waiting = 0
+            while not waiting:
+                cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+                waiting = cursor.fetchone()[0]
+            lease.give_up(held, state=SyncRun.State.DONE)
+
+    def end_it() -> None:
+        moved.wait()
+        with transaction.atomic():
+            end(feed)
+
+    assert together(finish, end_it) == []
 
 
 def test_a_paused_feed_takes_its_run_along_and_brings_it_back(feed: Feed) -> None:
