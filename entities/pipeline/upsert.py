@@ -245,7 +245,8 @@ def upsert_sql(entity: str, door: Door) -> str:
     unlike = agreed = "NULL"
     if door == Door.COMPARE:
         named = ", ".join(
-            f"CASE WHEN {expression.format('(v.old)')} IS DISTINCT FROM {expression.format('v')} THEN '{name}' END"
+            f"CASE WHEN '{name}' = ANY(%(fields)s)"
+            f" AND {expression.format('(v.old)')} IS DISTINCT FROM {expression.format('v')} THEN '{name}' END"
             for name, expression in table.sent.items()
         )
         unlike = f"array_remove(ARRAY[{named}]::text[], NULL)"

@@ -118,6 +118,9 @@ def test_comparing_looks_only_at_the_fields_that_the_source_has(environment: Env
 
     fields = frozenset(records[0])
     assert pull(environment, records, door=Door.COMPARE, fields=fields).outcomes == ["unchanged"]
+    records[0]["status"] = "reversed"
+    assert pull(environment, records, door=Door.COMPARE, fields=fields).outcomes == ["stale"]
+    assert Difference.objects.get().fields == ["status"]
     assert pull(environment, records, door=Door.COMPARE, fields=fields | {"note"}).outcomes == ["stale"]
 
 
