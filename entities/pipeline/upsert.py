@@ -184,6 +184,8 @@ class Contended(Exception):
 # What was pushed, or is a replay of what was; of a record named `s`.
 PUSHED_SQL = """(s.source = 'push' OR s.source = 'replay' AND NOT EXISTS (
                     SELECT FROM entities_batch b WHERE b.id = s.batch_id AND b.run_id IS NOT NULL))"""
+# When the standing version was stored: `updated_at` moves also where we ourselves fill in its dollars, or empty it.
+STORED_SQL = "EXISTS (SELECT FROM entities_batch b WHERE b.id = s.batch_id AND b.finished_at {})"
 _SIGHTED = """,
 sighted AS (
     INSERT INTO entities_sighting (environment_id, entity, record_id, door, seen_at)
@@ -203,7 +205,10 @@ def _verdict(table: Table, door: Door) -> str:
     incoming = ", ".join(expression.format("i") for expression in table.sent.values())
     newer = f"WHEN {table.stale} THEN '{Stands.NEWER}'"
     same = f"WHEN ({stored}) IS NOT DISTINCT FROM ({incoming}) THEN 'unchanged'"
-    pushed_since = f"WHEN s.source = 'push' AND s.updated_at >= %(fetched_since)s THEN '{Stands.LATER}'"
+    pushed_since = (
+        f"WHEN s.source = 'push' AND s.updated_at >= %(fetched_since)s"
+        f" AND NOT {STORED_SQL.format('< %(fetched_since)s')} THEN '{Stands.LATER}'"
+    )
     match door:
         case Door.PUSH:
             cases = [newer, same]
@@ -219,7 +224,8 @@ def _verdict(table: Table, door: Door) -> str:
             differs = f"WHEN {PUSHED_SQL} THEN '{Stands.DIFFERS}'"
             cases = [newer, f"WHEN {PUSHED_SQL} AND {agree} THEN 'unchanged'", same, pushed_since, differs]
         case Door.REPLAY:
-            cases = [newer, same, f"WHEN s.updated_at > i.came_at THEN '{Stands.LATER}'"]
+            later = f"s.updated_at > i.came_at AND NOT {STORED_SQL.format('<= i.came_at')}"
+            cases = [newer, same, f"WHEN {later} THEN '{Stands.LATER}'"]
     return " ".join(cases)
 
 

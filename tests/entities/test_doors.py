@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
+from decimal import Decimal
 from typing import Any
 
 import pytest
 from django.utils import timezone
 
-from entities.models import Batch, Difference, QuarantinedRecord, QuarantineEvent, Sighting, Transaction
+from entities.fx_fill import fill_missing
+from entities.models import Batch, Difference, FxRate, QuarantinedRecord, QuarantineEvent, Sighting, Transaction
 from entities.pipeline import Door, Policy, Report, ingest
 from entities.pipeline.upsert import Contended
 from tests.payloads import sample
@@ -161,6 +163,27 @@ def test_a_replayed_record_never_replaces_one_stored_after_it_was_refused(enviro
     assert replay(refused_at).outcomes == ["stale"]
     assert replay(timezone.now()).outcomes == ["updated"]
     assert stored(environment).source == "replay"
+
+
+@pytest.mark.parametrize("door", [Door.REPLAY, Door.PULL])
+def test_dollars_that_we_fill_in_make_no_later_version(environment: Environment, door: Door) -> None:
+    sent = {"currency": "BRL", "amount_usd": None, "transaction_date": "2026-11-20T12:00:00Z"}
+    ingest(environment, "transactions", one(**sent))
+    then = timezone.now()
+    FxRate.objects.create(currency="BRL", day=dt.date(2026, 11, 20), usd_rate=Decimal("0.18405"))
+    assert fill_missing(environment) == 1
+    assert stored(environment).updated_at > then
+
+    report = ingest(
+        environment,
+        "transactions",
+        one(**sent, status="reversed"),
+        door=Batch.Door(door),
+        lenient=True,
+        policy=Policy(door=door, came_at=[then] if door == Door.REPLAY else (), fetched_since=then),
+    )
+
+    assert report.outcomes == ["updated"]
 
 
 def test_what_is_also_to_be_done_is_undone_with_the_batch(environment: Environment) -> None:
