@@ -75,16 +75,32 @@ def _held(batch: Batch) -> QuerySet[QuarantinedRecord]:
 
 
 def _unless_held(batch: Batch, found: list[QuarantinedRecord]) -> list[QuarantinedRecord]:
-    keys = {record.key for record in found if record.key}
-    before: dict[str, QuarantinedRecord] = {record.key: record for record in _held(batch).filter(key__in=keys)}
-    again = {key for key, record in before.items() for one in found if one.key == key and one.payload == record.payload}
-    newer = [before[record.key].pk for record in found if record.key in before and record.key not in again]
-    _supersede(_held(batch).filter(pk__in=newer), batch)
-    return [record for record in found if record.key not in again]
+    """Those that are not held yet. Other versions of the same record are superseded by them, where its whole key can
+    be read: without a part of it they may be different records."""
+    payloads: dict[str, list[Any]] = defaultdict(list)
+    for record in found:
+        payloads[record.key].append(record.payload)
+    before: dict[str, list[QuarantinedRecord]] = defaultdict(list)
+    for record in _held(batch).filter(key__in=[key for key in payloads if key]):
+        before[record.key].append(record)
+    fresh = [record for record in found if all(held.payload != record.payload for held in before[record.key])]
+    older = [
+        held.pk
+        for key in {record.key for record in fresh if _is_whole(batch.entity, record.payload)}
+        for held in before[key]
+        if held.payload not in payloads[key]
+    ]
+    if older:
+        _supersede(_held(batch).filter(pk__in=older), batch)
+    return fresh
+
+
+def _is_whole(entity: str, record: Any) -> bool:
+    return isinstance(record, dict) and all(isinstance(part, str) for part in key_of(entity, record))
 
 
 def _supersede(records: QuerySet[QuarantinedRecord], batch: Batch) -> None:
-    numbers = list(records.select_for_update().values_list("pk", flat=True))
+    numbers = list(records.select_for_update().order_by("pk").values_list("pk", flat=True))
     QuarantinedRecord.objects.filter(pk__in=numbers).update(
         state=QuarantinedRecord.State.SUPERSEDED, closed_at=batch.started_at
     )

@@ -220,6 +220,36 @@ def test_a_refused_record_is_superseded_by_a_newer_version_of_itself(environment
     assert QuarantineEvent.objects.filter(kind="superseded").count() == 2
 
 
+def test_refused_records_that_lack_a_part_of_their_key_are_each_held(environment: Environment) -> None:
+    """They may be different records: rows of a view that lost its players, say."""
+
+    def fetch(*bets: int) -> None:
+        records = [sample("activity", customer_id=None, bets_count=count) for count in bets]
+        ingest(
+            environment,
+            "activity",
+            records,
+            door=Batch.Door.PULL,
+            lenient=True,
+            policy=Policy(door=Door.PULL, run_id=uuid.uuid4(), fetched_since=timezone.now()),
+        )
+
+    fetch(1, 2)
+    fetch(1, 2, 3)
+    fetch(4)
+
+    held = QuarantinedRecord.objects.filter(state="held").order_by("pk")
+    assert [record.payload["bets_count"] for record in held] == [1, 2, 3, 4]
+
+
+def test_each_of_the_versions_that_clash_in_a_batch_is_held(environment: Environment) -> None:
+    pull(environment, [*one(status="pending"), *one(status="reversed")])
+    pull(environment, [*one(status="reversed"), *one(status="declined")])
+
+    held = QuarantinedRecord.objects.filter(state="held").order_by("pk")
+    assert [record.payload["status"] for record in held] == ["reversed", "declined"]
+
+
 def test_the_lag_of_what_is_fetched_is_split_at_our_last_look(environment: Environment) -> None:
     now = timezone.now()
     event = (now - dt.timedelta(minutes=10)).isoformat()
