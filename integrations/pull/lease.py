@@ -17,7 +17,7 @@ from django.db.models.functions import Now
 from integrations.models import SyncRun
 from track360.models import Partner
 
-# Longer than one page takes: a call to a partner ends within 60 s, a batch within 20 s.
+# Longer than a batch takes, which ends within 20 s; while a page is waited for it is renewed.
 LEASE = dt.timedelta(seconds=90)
 
 # Customers before transactions before activity: a run waits for those of earlier entities that were planned with it or

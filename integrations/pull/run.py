@@ -25,13 +25,14 @@ from entities.pipeline import Door, Policy, Prepared, Report, prepare, store
 from integrations.models import Feed, SyncEvent, SyncRun
 from integrations.pull.ahead import work_ahead
 from integrations.pull.cursors import believed, furthest, spelled, start_of
-from integrations.pull.lease import LeaseLost, claim, give_up, write
+from integrations.pull.lease import LEASE, LeaseLost, claim, give_up, write
 from integrations.pull.opening import open_source
 from integrations.pull.schedule import hold_feed
 from integrations.pull.source import Call, Page, Source, SourceError, Window
 from track360.problems import Problem
 
 SLICE_SECONDS = 60.0  # then others have a turn
+RENEWED_EVERY = LEASE.total_seconds() / 3  # while a page is waited for, which may take several requests
 MOST_ATTEMPTS = 8  # in a row without a page, about two hours
 FIRST_DELAY = 30.0
 LONGEST_DELAY = 30 * 60.0
@@ -123,7 +124,8 @@ class Pull:
         if run.expected is None and not run.pages:
             run.expected = source.expected(window)
             write(run, expected=run.expected)
-        with closing(work_ahead(self._checked(source, window))) as pages:
+        pages_ahead = work_ahead(self._checked(source, window), every=RENEWED_EVERY, meanwhile=lambda: write(run))
+        with closing(pages_ahead) as pages:
             for page, prepared in pages:
                 self._store(page, prepared)
                 if page.position is not None and time.monotonic() > self.ends_at:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from entities.models import Batch, Difference, QuarantinedRecord, Transaction
@@ -176,6 +178,25 @@ def test_a_run_that_is_stopped_meanwhile_stores_nothing_more(feed: Feed, server:
     asked.refresh_from_db()
     assert asked.state == "stopped"
     assert not Transaction.objects.exists()
+
+
+def test_the_lease_is_renewed_while_a_page_is_waited_for(
+    feed: Feed, server: PartnerServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run, "RENEWED_EVERY", 0.05)
+    seen: set[Any] = set()
+
+    def slow(handler: Any) -> None:
+        ends_at = time.monotonic() + 10
+        while len(seen) < 3 and time.monotonic() < ends_at:
+            seen.update(SyncRun.objects.values_list("lease_until", flat=True))
+        connection.close()
+        page(transactions(1))(handler)
+
+    server.replies = [slow, page([])]
+
+    assert pull(feed).created == 1
+    assert len(seen) == 3
 
 
 def test_bad_records_wait_in_quarantine_and_the_page_goes_on(feed: Feed, server: PartnerServer) -> None:
