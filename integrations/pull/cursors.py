@@ -89,7 +89,9 @@ def start_of(feed: Feed, *, now: dt.datetime) -> str:
 
 
 def _standing_at(feed: Feed, moment: dt.datetime) -> str:
-    runs = SyncRun.objects.filter(feed=feed, state=SyncRun.State.DONE, cursor_before__regex=WHOLE, cursor_after__regex=WHOLE)
+    runs = SyncRun.objects.filter(
+        feed=feed, state=SyncRun.State.DONE, cursor_before__regex=WHOLE, cursor_after__regex=WHOLE
+    )
     runs = runs.exclude(kind=SyncRun.Kind.BACKFILL)
     # Of another source, or of one that is read from its beginning again, it says nothing where the cursor stood.
     anew = runs.filter(cursor_before="").order_by("-finished_at").values_list("finished_at", flat=True).first()

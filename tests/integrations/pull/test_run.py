@@ -19,8 +19,8 @@ from integrations.connections import put_secret
 from integrations.models import Feed, SyncEvent, SyncRun
 from integrations.pull import lease, run, schedule
 from tests.integrations.pull.feeds import make_connection, make_feed
-from tests.partner_sources import Database
 from tests.partner_server import PartnerServer, answers, partner_server
+from tests.partner_sources import Database
 from tests.payloads import sample, transactions
 from track360 import exact_json
 from track360.audit import Actor
