@@ -161,6 +161,26 @@ def test_a_run_is_asked_for_once(feed: Feed) -> None:
     assert AuditEvent.objects.filter(action="run.requested").count() == 2
 
 
+def test_a_paused_run_is_not_asked_for_again(feed: Feed) -> None:
+    run = schedule.request_run(feed, actor=SYSTEM)
+    schedule.pause_run(run, actor=SYSTEM)
+
+    assert refused(schedule.request_run, feed, actor=SYSTEM) == "paused"
+
+
+def test_at_most_twenty_backfills_of_a_feed_are_open(feed: Feed) -> None:
+    Feed.objects.update(query={"from": "{since}"})
+    day = dt.date(2026, 1, 1)
+    runs = [
+        schedule.request_backfill(feed, first_day=day, last_day=day, actor=SYSTEM)
+        for _ in range(schedule.MOST_BACKFILLS)
+    ]
+    assert refused(schedule.request_backfill, feed, first_day=day, last_day=day, actor=SYSTEM) == "too_many"
+
+    schedule.stop_run(runs[0], actor=SYSTEM)
+    schedule.request_backfill(feed, first_day=day, last_day=day, actor=SYSTEM)
+
+
 def test_a_run_is_refused_where_nothing_may_be_fetched(feed: Feed) -> None:
     Feed.objects.update(is_on=False)
     assert refused(schedule.request_run, feed, actor=SYSTEM) == "off"
