@@ -346,7 +346,10 @@ def remove_others(
     rows: list[Row],
     batch_id: uuid.UUID,
 ) -> int:
-    """Take back the activity of the day (of the customer) that is not among the rows; returns how many went."""
+    """Take back the activity of the day (of the customer) that is not among the rows; returns how many went.
+
+    With each goes what was noted of it beside another door's version: nobody could decide on that any more.
+    """
     with connection.cursor() as cursor:
         cursor.execute(
             """
@@ -368,6 +371,15 @@ def remove_others(
                        (environment_id, entity, record_id, changed_at, batch_id, removed, old)
                 SELECT %(environment)s, 'activity', r.id, statement_timestamp(), %(batch)s, true, to_jsonb(r)
                   FROM removed r
+            ),
+            compared AS (
+                DELETE FROM entities_difference d USING removed r
+                 WHERE d.environment_id = %(environment)s AND d.entity = 'activity' AND d.record_id = r.id
+                   AND d.closed_at IS NULL
+            ),
+            sighted AS (
+                DELETE FROM entities_sighting g USING removed r
+                 WHERE g.environment_id = %(environment)s AND g.entity = 'activity' AND g.record_id = r.id
             )
             SELECT count(*) FROM removed
             """,

@@ -113,6 +113,23 @@ def test_a_difference_is_over_once_both_agree(environment: Environment) -> None:
     assert Difference.objects.get().outcome == "agrees"
 
 
+def test_what_is_taken_back_leaves_no_difference_to_decide_on(environment: Environment) -> None:
+    def fetch(record: Any) -> None:
+        policy = Policy(door=Door.COMPARE, run_id=uuid.uuid4(), fetched_since=timezone.now() + HOUR)
+        ingest(environment, "activity", [record], door=Batch.Door.PULL, lenient=True, policy=policy)
+
+    record = sample("activity")
+    ingest(environment, "activity", record)
+    fetch(record)
+    fetch(record | {"bets_count": record["bets_count"] + 1})
+    assert Difference.objects.filter(closed_at=None).count() == Sighting.objects.count() == 1
+
+    ingest(environment, "activity", [], shape="array", replace_day=dt.date.fromisoformat(record["date"]))
+
+    assert not Difference.objects.filter(closed_at=None).exists()
+    assert not Sighting.objects.exists()
+
+
 def test_comparing_looks_only_at_the_fields_that_the_source_has(environment: Environment) -> None:
     ingest(environment, "transactions", one(note="ours"))
     records = one()
