@@ -28,7 +28,7 @@ from integrations.pull.cursors import believed, furthest, spelled, start_of
 from integrations.pull.lease import LEASE, LeaseLost, claim, give_up, write
 from integrations.pull.opening import open_source
 from integrations.pull.schedule import hold_feed
-from integrations.pull.source import Call, Page, Source, SourceError, Window
+from integrations.pull.source import Call, Page, Source, SourceError, Window, storable
 from track360.problems import Problem
 
 SLICE_SECONDS = 60.0  # then others have a turn
@@ -253,7 +253,7 @@ class Pull:
                 run=self.run,
                 at=call.at,
                 kind=SyncEvent.Kind.CALL,
-                text=call.problem,
+                text=storable(call.problem),
                 url=call.url,
                 status=call.status,
                 duration_ms=call.duration_ms,

@@ -133,6 +133,22 @@ def test_what_only_a_person_can_mend_pauses_the_feed(feed: Feed, server: Partner
     assert (paused.state, paused.created, paused.problem) == ("done", 1, "")
 
 
+@pytest.mark.parametrize(
+    "answer", [{"a\x00b": 1}, {"items": transactions(1), "next": "a\x00b"}], ids=["name", "cursor"]
+)
+def test_a_nul_in_an_answer_is_a_problem_of_the_partners(feed: Feed, server: PartnerServer, answer: Any) -> None:
+    Feed.objects.update(
+        records_at="/items", paging="cursor", paging_options={"cursor_parameter": "c", "cursor_at": "/next"}
+    )
+    server.replies = [page(answer)]
+
+    failing = pull(feed)
+
+    assert (failing.state, failing.lease_token) == ("due", None)
+    assert failing.problem_party in ("partner", "mapping")
+    assert failing.events.filter(kind="problem").exists()
+
+
 def test_repeated_failure_pauses_the_feed_and_a_stored_page_counts_as_success(
     feed: Feed, server: PartnerServer
 ) -> None:

@@ -143,6 +143,21 @@ def test_each_position_serves_a_new_process_also_among_equal_cursors(database: D
     assert pages[-1].position is None
 
 
+def test_a_position_survives_a_nul_in_a_key(mariadb_source: Database):
+    mariadb_source.execute(f"CREATE TABLE tx ({COLUMNS['mysql']})")
+    try:
+        mariadb_source.execute(
+            INSERT.format("tx"), [(f"T\x00{n}", n, "2026-03-29 12:10:00", "2026-01-01") for n in range(3)]
+        )
+        feed = feed_of(mariadb_source, page_size=1)
+        first = read(feed)[0]
+        assert "\\u0000" not in json.dumps(first.position)
+        rest = read(feed, position=json.loads(json.dumps(first.position)))
+        assert ids(rest) == ["T\x001", "T\x002"]
+    finally:
+        mariadb_source.execute("DROP TABLE tx")
+
+
 def test_since_is_included_and_until_is_not(database: Database, table: str):
     feed = feed_of(database)
     window = Window("2026-01-02T00:00:00.250000Z", "2026-01-04T00:00:00.250000Z")
