@@ -77,6 +77,9 @@ class Pull:
             if self.run.attempts > MOST_ATTEMPTS:  # each try killed its worker
                 raise SourceError("It broke off again and again.", party=Party.US, is_final=True)
             self._begin()
+            if self.run.pages and self.run.position is None:  # whoever stored the last page got no further
+                self._finish()
+                return
             with open_source(self.feed, note=self.calls.append, budget_seconds=self._left()) as source:
                 self._fetch(source)
         except LeaseLost:

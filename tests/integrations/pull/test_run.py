@@ -183,6 +183,22 @@ def test_a_worker_that_dies_each_time_is_not_tried_for_ever(feed: Feed) -> None:
     assert SyncRun.objects.get().state == "paused"
 
 
+def test_a_worker_that_dies_behind_the_last_page_leaves_nothing_to_fetch(feed: Feed, server: PartnerServer) -> None:
+    server.replies = [page(transactions(2)), page([])]
+    schedule.request_run(feed, actor=SYSTEM)
+    dying = run.Pull(lease.claim(), ends_at=time.monotonic() + 60)
+    dying._finish = lambda: None  # type: ignore[method-assign]
+    dying.work()
+    SyncRun.objects.update(lease_until=timezone.now() - HOUR)
+
+    assert run.work_next()
+
+    ended = SyncRun.objects.get()
+    feed.refresh_from_db()
+    assert (ended.state, ended.read, len(server.calls)) == ("done", 2, 2)
+    assert feed.cursor == ended.until
+
+
 def test_a_run_that_is_stopped_meanwhile_stores_nothing_more(feed: Feed, server: PartnerServer) -> None:
     asked = schedule.request_run(feed, actor=SYSTEM)
 
