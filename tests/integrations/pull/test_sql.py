@@ -412,7 +412,8 @@ def test_days_of_countless_types_are_a_sentence(database: Database, table: str, 
     select = "SELECT tx.*, transaction_id AS kind FROM tx"
     fields = {name: name for name in required_fields("transactions")} | {"transaction_type": "kind"}
     feed = feed_of(database, select=select, fields=fields)
-    with open_source(feed, note=[].append, budget_seconds=20) as source, pytest.raises(SourceError) as problem:
+    source = SqlSource(feed, [].append, budget_seconds=20)
+    with pytest.raises(SourceError) as problem:
         source.count_days(dt.date(2026, 3, 29), dt.date(2026, 3, 29), time_zone="UTC")
     assert "hold something else" in str(problem.value)
 
