@@ -29,7 +29,7 @@ from integrations.models import Connection, ConnectionTest, Feed
 from integrations.pull import opening
 from integrations.pull.source import Call
 from track360 import audit
-from track360.models import Environment
+from track360.models import Environment, Partner
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +44,7 @@ Json = dict[str, Any]
 
 CHANGED = "It was changed while it was tested. Test it again."
 KILLED = "The worker that made the test was stopped on our side. Test it again."
+NOT_ACTIVE = "The partner is suspended or closed: nothing of theirs is called."
 TOO_LONG = "It took too long and was stopped."
 BROKE = "It broke off on our side. Test it again, and tell the integrations team if it repeats."
 
@@ -99,6 +100,9 @@ def run_test(test_id: uuid.UUID) -> None:
     if not ConnectionTest.objects.filter(pk=test_id, state=State.WAITING).update(state=State.RUNNING, started_at=now):
         return
     test = ConnectionTest.objects.select_related("connection", "environment__partner").get(pk=test_id)
+    if test.environment.partner.status != Partner.Status.ACTIVE:
+        _end(test, problem=NOT_ACTIVE)
+        return
     try:
         feeds = list(live_feeds(test.connection).select_related("connection"))
         found = {feed: _tested(feed) for feed in feeds}

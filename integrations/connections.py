@@ -90,8 +90,10 @@ def change_connection(
     if secret or set(changed) & set(rules.TESTED):
         take_pass(connection)
     if set(changed) & set(rules.PLACE):
+        # How far they got says nothing of another source.
+        live_feeds(connection).update(cursor="", cursor_moved_at=None)
         for feed in live_feeds(connection):
-            stop_runs(feed, actor=actor)  # how far they got says nothing of another source
+            stop_runs(feed, actor=actor)
     _save(connection)
     detail = {"changed": changed, "with_secret": bool(secret), "secret_forgotten": forgets}
     _audit("connection.changed", connection, actor, **detail)
@@ -139,9 +141,10 @@ def remove_connection(connection: Connection, *, actor: audit.Actor) -> None:
     except ValidationError:
         return
     now = timezone.now()
-    for feed in live_feeds(connection):
-        stop_runs(feed, actor=actor)
+    feeds = list(live_feeds(connection))
     live_feeds(connection).update(removed_at=now, is_on=False, next_run_at=None)
+    for feed in feeds:
+        stop_runs(feed, actor=actor)
     put_secret(connection, "")
     connection.is_on, connection.removed_at = False, now
     connection.save(update_fields=["is_on", "removed_at", "sealed_secret", "secret_set_at"])

@@ -1,6 +1,7 @@
 """What ends with a partner, and what begins anew with his emptied sandbox: connections, feeds, runs and totals.
 
-Runs are locked before feeds, as where a run ends and moves the cursor of its feed.
+Connections are locked before feeds and these before runs, as everywhere: a run that ends moves the cursor of its feed
+first.
 """
 
 from __future__ import annotations
@@ -27,12 +28,12 @@ def forget_runs(environment: Environment) -> int:
     In a transaction. Whoever is at one of the runs finds no lease to renew at his next write. A feed that is on is due
     at once: its schedule may have counted on the end of a run that is gone.
     """
+    feeds = Feed.objects.filter(environment=environment, removed_at=None)
+    feeds.update(cursor="", cursor_moved_at=None)
     with connection.cursor() as cursor:
         for statement in FORGET_RUNS:
             cursor.execute(statement, [environment.pk])
         forgotten = cursor.rowcount
-    feeds = Feed.objects.filter(environment=environment, removed_at=None)
-    feeds.update(cursor="", cursor_moved_at=None)
     scheduled = feeds.filter(Q(every_minutes__isnull=False) | Q(daily_at__isnull=False), is_on=True, paused_at=None)
     scheduled.update(next_run_at=timezone.now())
     return forgotten
@@ -50,21 +51,16 @@ def hold_totals(environment: Environment) -> None:
 
 def end_fetching(partner: Partner) -> dict[str, int]:
     """Stop his runs, switch his feeds and connections off and wipe their secrets, in a transaction; gives how many."""
-    now = timezone.now()
-    runs = SyncRun.objects.filter(environment__partner=partner, state__in=SyncRun.OPEN)
-    numbers = list(runs.select_for_update(of=("self",)).order_by("pk").values_list("pk", flat=True))
-    stopped = SyncRun.objects.filter(pk__in=numbers).update(
-        state=SyncRun.State.STOPPED,
-        finished_at=now,
-        lease_token=None,
-        lease_until=None,
-    )
-    feeds = Feed.objects.filter(environment__partner=partner, is_on=True)
     connections = Connection.objects.filter(environment__partner=partner)
+    feeds = Feed.objects.filter(environment__partner=partner)
+    runs = SyncRun.objects.filter(environment__partner=partner, state__in=SyncRun.OPEN)
     counts = {
-        "runs": stopped,
-        "feeds": feeds.update(is_on=False, next_run_at=None),
         "connections": connections.filter(is_on=True).update(is_on=False),
+        "feeds": feeds.filter(is_on=True).update(is_on=False, next_run_at=None),
     }
     connections.exclude(sealed_secret="").update(sealed_secret="", secret_set_at=None, passed_at=None)
+    numbers = list(runs.select_for_update(of=("self",)).order_by("pk").values_list("pk", flat=True))
+    counts["runs"] = SyncRun.objects.filter(pk__in=numbers).update(
+        state=SyncRun.State.STOPPED, finished_at=timezone.now(), lease_token=None, lease_until=None
+    )
     return counts

@@ -75,21 +75,29 @@ def _held(batch: Batch) -> QuerySet[QuarantinedRecord]:
 
 
 def _unless_held(batch: Batch, found: list[QuarantinedRecord]) -> list[QuarantinedRecord]:
-    """Those of the refused records that are not held already. A newer version takes the place of the one that is held;
-    records whose key cannot be read are no versions of each other."""
+    """Those that are not held yet. Other versions of the same record are superseded by them, where its whole key can
+    be read: without a part of it they may be different records."""
+    payloads: dict[str, list[Any]] = defaultdict(list)
+    for record in found:
+        payloads[record.key].append(record.payload)
+    same_name = Q(key__in=payloads.keys() - {""}) | Q(key="", payload__in=payloads.get("", []))
     before: dict[str, list[QuarantinedRecord]] = defaultdict(list)
-    nameless = [record.payload for record in found if not record.key]
-    same_name = Q(key__in={record.key for record in found} - {""}) | Q(key="", payload__in=nameless)
     for record in _held(batch).filter(same_name):
         before[record.key].append(record)
-    new = [record for record in found if all(record.payload != held.payload for held in before[record.key])]
-    older = [held.pk for record in new if whole_key(batch.entity, record.payload) for held in before[record.key]]
-    _supersede(_held(batch).filter(pk__in=older), batch)
-    return new
+    fresh = [record for record in found if all(held.payload != record.payload for held in before[record.key])]
+    older = [
+        held.pk
+        for key in {record.key for record in fresh if whole_key(batch.entity, record.payload)}
+        for held in before[key]
+        if held.payload not in payloads[key]
+    ]
+    if older:
+        _supersede(_held(batch).filter(pk__in=older), batch)
+    return fresh
 
 
 def _supersede(records: QuerySet[QuarantinedRecord], batch: Batch) -> None:
-    numbers = list(records.select_for_update().values_list("pk", flat=True))
+    numbers = list(records.select_for_update().order_by("pk").values_list("pk", flat=True))
     QuarantinedRecord.objects.filter(pk__in=numbers).update(
         state=QuarantinedRecord.State.SUPERSEDED, closed_at=batch.started_at
     )

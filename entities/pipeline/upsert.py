@@ -170,6 +170,8 @@ class Written:
 # What was pushed, or is a replay of what was; of a record named `s`.
 PUSHED_SQL = """(s.source = 'push' OR s.source = 'replay' AND NOT EXISTS (
                     SELECT FROM entities_batch b WHERE b.id = s.batch_id AND b.run_id IS NOT NULL))"""
+# When the standing version was stored: `updated_at` moves also where we ourselves fill in its dollars, or empty it.
+STORED_SQL = "EXISTS (SELECT FROM entities_batch b WHERE b.id = s.batch_id AND b.finished_at {})"
 _SIGHTED = """,
 sighted AS (
     INSERT INTO entities_sighting (environment_id, entity, record_id, door, seen_at)
@@ -189,7 +191,10 @@ def _verdict(table: Table, door: Door) -> str:
     incoming = ", ".join(expression.format("i") for expression in table.sent.values())
     newer = f"WHEN {table.stale} THEN '{Stands.NEWER}'"
     same = f"WHEN ({stored}) IS NOT DISTINCT FROM ({incoming}) THEN 'unchanged'"
-    pushed_since = f"WHEN s.source = 'push' AND s.updated_at >= %(fetched_since)s THEN '{Stands.LATER}'"
+    pushed_since = (
+        f"WHEN s.source = 'push' AND s.updated_at >= %(fetched_since)s"
+        f" AND NOT {STORED_SQL.format('< %(fetched_since)s')} THEN '{Stands.LATER}'"
+    )
     match door:
         case Door.PUSH:
             cases = [newer, same]
@@ -205,14 +210,16 @@ def _verdict(table: Table, door: Door) -> str:
             differs = f"WHEN {PUSHED_SQL} THEN '{Stands.DIFFERS}'"
             cases = [newer, f"WHEN {PUSHED_SQL} AND {agree} THEN 'unchanged'", same, pushed_since, differs]
         case Door.REPLAY:
-            cases = [newer, same, f"WHEN s.updated_at > i.came_at THEN '{Stands.LATER}'"]
+            later = f"s.updated_at > i.came_at AND NOT {STORED_SQL.format('<= i.came_at')}"
+            cases = [newer, same, f"WHEN {later} THEN '{Stands.LATER}'"]
     return " ".join(cases)
 
 
 def _compared(table: Table) -> tuple[str, str]:
-    """The fields in which the versions are unlike, and the records that a comparing pull found to agree."""
+    """Those of the source's fields in which the versions are unlike, and the records that a pull found to agree."""
     named = ", ".join(
-        f"CASE WHEN {expression.format('(v.old)')} IS DISTINCT FROM {expression.format('v')} THEN '{name}' END"
+        f"CASE WHEN '{name}' = ANY(%(fields)s)"
+        f" AND {expression.format('(v.old)')} IS DISTINCT FROM {expression.format('v')} THEN '{name}' END"
         for name, expression in table.sent.items()
     )
     return (
@@ -335,7 +342,10 @@ def remove_others(
     rows: list[Row],
     batch_id: uuid.UUID,
 ) -> int:
-    """Take back the activity of the day (of the customer) that is not among the rows; returns how many went."""
+    """Take back the activity of the day (of the customer) that is not among the rows; returns how many went.
+
+    With each goes what was noted of it beside another door's version: nobody could decide on that any more.
+    """
     with connection.cursor() as cursor:
         cursor.execute(
             """
@@ -357,6 +367,15 @@ def remove_others(
                        (environment_id, entity, record_id, changed_at, batch_id, removed, old)
                 SELECT %(environment)s, 'activity', r.id, statement_timestamp(), %(batch)s, true, to_jsonb(r)
                   FROM removed r
+            ),
+            compared AS (
+                DELETE FROM entities_difference d USING removed r
+                 WHERE d.environment_id = %(environment)s AND d.entity = 'activity' AND d.record_id = r.id
+                   AND d.closed_at IS NULL
+            ),
+            sighted AS (
+                DELETE FROM entities_sighting g USING removed r
+                 WHERE g.environment_id = %(environment)s AND g.entity = 'activity' AND g.record_id = r.id
             )
             SELECT count(*) FROM removed
             """,

@@ -37,6 +37,7 @@ from integrations.models import ConformanceReport, Feed
 from integrations.pull.opening import open_source
 from integrations.pull.source import Call, Source, SourceError, Window
 from track360 import audit
+from track360.models import Partner
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +51,7 @@ SCHEMA_RECORDS = 500
 DATABASE_PAGE = 100  # of a database we choose it: small ones show more places to cut at
 
 KILLED = "The worker that made it was stopped on our side. Ask for it again."
+NOT_ACTIVE = "The partner is suspended or closed: nothing of theirs is called."
 TOO_LONG = "It took too long and was stopped."
 BROKE = "It broke off on our side. Ask for it again, and tell the integrations team if it repeats."
 
@@ -109,6 +111,9 @@ def run_conformance(report_id: uuid.UUID) -> None:
         return
     report = ConformanceReport.objects.select_related("feed__connection", "environment__partner").get(pk=report_id)
     report.feed.environment = report.environment
+    if report.environment.partner.status != Partner.Status.ACTIVE:
+        _end(report, State.FAILED, problem=NOT_ACTIVE)
+        return
     try:
         examine(report.feed, done=lambda checks: _save(report, checks))
         _end(report, State.DONE)

@@ -31,7 +31,6 @@ class SyncRun(models.Model):
         RUNNING = "running", "Running"
         PAUSED = "paused", "Paused"
         DONE = "done", "Done"
-        FAILED = "failed", "Failed"
         STOPPED = "stopped", "Stopped"
 
     OPEN = (State.DUE, State.RUNNING, State.PAUSED)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import TypeVar
 
 from django.db import connections
@@ -11,8 +11,10 @@ from django.db import connections
 T = TypeVar("T")
 
 
-def work_ahead(items: Iterator[T]) -> Generator[T]:
+def work_ahead(items: Iterator[T], *, every: float, meanwhile: Callable[[], None]) -> Generator[T]:
     """The same items, each begun when the one before it is given out. Raises what they raise.
+
+    While the caller waits for one, `meanwhile` is called `every` so many seconds; what that raises ends it.
 
     They are made by one thread, another than the caller's, with a database connection of its own; closing this waits
     for the one that is under way.
@@ -20,8 +22,14 @@ def work_ahead(items: Iterator[T]) -> Generator[T]:
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="ahead") as worker:
         try:
             coming = worker.submit(next, items, None)
-            while (item := coming.result()) is not None:
+            while (item := _awaited(coming, every, meanwhile)) is not None:
                 coming = worker.submit(next, items, None)
                 yield item
         finally:
             worker.submit(connections.close_all)
+
+
+def _awaited(coming: Future[T], every: float, meanwhile: Callable[[], None]) -> T:
+    while not wait([coming], every).done:
+        meanwhile()
+    return coming.result()

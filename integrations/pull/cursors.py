@@ -16,7 +16,10 @@ WRITE_LIKE = {
     Kind.DAY: "Write a day like 2026-03-15.",
     Kind.NUMBER: "Write a whole number.",
 }
+AHEAD = dt.timedelta(minutes=5)  # as far as another's clock may go before ours (contract: `future_date`)
+FARTHEST_ZONE = dt.timedelta(hours=14)
 LONGEST_NUMBER = 30
+WHOLE = r"^(-?[0-9]+)?$"
 
 
 def checked_cursor(text: str, kind: str) -> str:
@@ -55,6 +58,16 @@ def furthest(first: str, second: str, kind: str) -> str:
     return max(first, second, key=lambda text: value_of(text, kind))
 
 
+def believed(text: str, kind: str, *, begun: dt.datetime, now: dt.datetime) -> str:
+    """A cursor that a record bears; where that lies ahead of us, when the run began: one wrong date must not hide all
+    that is written until then."""
+    if kind == Kind.MOMENT and value_of(text, kind) > now + AHEAD:
+        return spelled(begun, kind)
+    if kind == Kind.DAY and value_of(text, kind) > (now + FARTHEST_ZONE).date():
+        return spelled((begun - FARTHEST_ZONE).date(), kind)
+    return text
+
+
 def start_of(feed: Feed, *, now: dt.datetime) -> str:
     """Where the next run begins: the overlap before the cursor; empty: from the beginning.
 
@@ -76,7 +89,14 @@ def start_of(feed: Feed, *, now: dt.datetime) -> str:
 
 
 def _standing_at(feed: Feed, moment: dt.datetime) -> str:
-    runs = SyncRun.objects.filter(feed=feed, state=SyncRun.State.DONE).exclude(kind=SyncRun.Kind.BACKFILL)
+    runs = SyncRun.objects.filter(
+        feed=feed, state=SyncRun.State.DONE, cursor_before__regex=WHOLE, cursor_after__regex=WHOLE
+    )
+    runs = runs.exclude(kind=SyncRun.Kind.BACKFILL)
+    # Of another source, or of one that is read from its beginning again, it says nothing where the cursor stood.
+    anew = runs.filter(cursor_before="").order_by("-finished_at").values_list("finished_at", flat=True).first()
+    if anew is not None:
+        runs = runs.filter(finished_at__gte=anew)
     before = (
         runs.filter(finished_at__lte=moment).order_by("-finished_at").values_list("cursor_after", flat=True).first()
     )

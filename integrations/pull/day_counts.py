@@ -18,6 +18,7 @@ from integrations.pull.sql_query import column, value
 Lines = dict[dt.date, list[dict[str, Any]]]
 DAY_FIELD = {Entity.CUSTOMERS: "signup_date", Entity.TRANSACTIONS: "transaction_date", Entity.ACTIVITY: "date"}
 MAX_DAYS = 400
+MAX_ROWS = 50_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,11 +17,11 @@ from django.db.models.functions import Now
 from integrations.models import SyncRun
 from track360.models import Partner
 
-# Longer than one page takes: a call to a partner ends within 60 s, a batch within 20 s.
+# Longer than a batch takes, which ends within 20 s; while a page is waited for it is renewed.
 LEASE = dt.timedelta(seconds=90)
 
 # Customers before transactions before activity: a run waits for those of earlier entities that were planned with it or
-# before it, unless these wait themselves for another try. A backfill waits for nobody.
+# before it, unless these wait themselves for another try, or are not fetched now. A backfill waits for nobody.
 CLAIMABLE = """
     FROM integrations_syncrun r
     JOIN integrations_feed f ON f.id = r.feed_id
@@ -34,7 +34,10 @@ CLAIMABLE = """
      AND p.status = %(active)s
      AND (r.kind = 'backfill' OR NOT EXISTS (
           SELECT FROM integrations_syncrun o
-           WHERE o.environment_id = r.environment_id AND o.state IN ('due', 'running') AND o.kind <> 'backfill'
+            JOIN integrations_feed of ON of.id = o.feed_id
+            JOIN integrations_connection oc ON oc.id = of.connection_id
+           WHERE of.is_on AND of.removed_at IS NULL AND of.paused_at IS NULL AND oc.is_on AND oc.removed_at IS NULL
+             AND o.environment_id = r.environment_id AND o.state IN ('due', 'running') AND o.kind <> 'backfill'
              AND o.due_at <= statement_timestamp() AND o.requested_at <= r.requested_at
              AND array_position(ARRAY['customers', 'transactions', 'activity'], o.entity::text)
                < array_position(ARRAY['customers', 'transactions', 'activity'], r.entity::text)))

@@ -17,7 +17,7 @@ from integrations.models import Feed
 from integrations.outbound import Session
 from integrations.pull.calls import Caller, Fetched, NotThere
 from integrations.pull.fields import JsonRecords, as_day, as_moment, at, named, supplied_fields, tokens_of
-from integrations.pull.source import Note, Page, Party, Position, SourceError, Window
+from integrations.pull.source import Note, Page, Party, Position, SourceError, Window, storable
 from integrations.pull.windows import NUMBER, bound_of, day_of, latest, moment_of, rfc3339
 
 MAX_RECORDS = 1000
@@ -60,7 +60,7 @@ class RestSource:
         while True:
             fetched = self._fetched(window, token, is_first=token == self._first_token())
             if not self.names and fetched.records and isinstance(fetched.records[0], dict):
-                self.names = list(fetched.records[0])
+                self.names = list(map(storable, fetched.records[0]))
             mark = _mark(fetched.records)
             self._refuse_standstill(token, seen, has_moved=mark is None or mark != before)
             following = self._next_token(fetched, token)
@@ -193,6 +193,8 @@ class RestSource:
                 return None
         if found is None or found is False or found == "":
             return None
+        if isinstance(found, str) and "\x00" in found:
+            raise SourceError("What should lead to the next page holds a NUL, which no address can carry.")
         if self._feed.paging == Feed.Paging.CURSOR and type(found) in (int, str):
             return found
         if self._feed.paging != Feed.Paging.CURSOR and isinstance(found, str):

@@ -24,14 +24,15 @@ from entities.models import Batch
 from entities.pipeline import Door, Policy, Prepared, Report, prepare, store
 from integrations.models import Feed, SyncEvent, SyncRun
 from integrations.pull.ahead import work_ahead
-from integrations.pull.cursors import furthest, spelled, start_of
-from integrations.pull.lease import LeaseLost, claim, give_up, write
+from integrations.pull.cursors import believed, furthest, spelled, start_of
+from integrations.pull.lease import LEASE, LeaseLost, claim, give_up, write
 from integrations.pull.opening import open_source
 from integrations.pull.schedule import hold_feed
-from integrations.pull.source import Call, Page, Source, SourceError, Window
+from integrations.pull.source import Call, Page, Source, SourceError, Window, storable
 from track360.problems import Problem
 
 SLICE_SECONDS = 60.0  # then others have a turn
+RENEWED_EVERY = LEASE.total_seconds() / 3  # while a page is waited for, which may take several requests
 MOST_ATTEMPTS = 8  # in a row without a page, about two hours
 FIRST_DELAY = 30.0
 LONGEST_DELAY = 30 * 60.0
@@ -76,6 +77,9 @@ class Pull:
             if self.run.attempts > MOST_ATTEMPTS:  # each try killed its worker
                 raise SourceError("It broke off again and again.", party=Party.US, is_final=True)
             self._begin()
+            if self.run.pages and self.run.position is None:  # whoever stored the last page got no further
+                self._finish()
+                return
             with open_source(self.feed, note=self.calls.append, budget_seconds=self._left()) as source:
                 self._fetch(source)
         except LeaseLost:
@@ -123,7 +127,8 @@ class Pull:
         if run.expected is None and not run.pages:
             run.expected = source.expected(window)
             write(run, expected=run.expected)
-        with closing(work_ahead(self._checked(source, window))) as pages:
+        pages_ahead = work_ahead(self._checked(source, window), every=RENEWED_EVERY, meanwhile=lambda: write(run))
+        with closing(pages_ahead) as pages:
             for page, prepared in pages:
                 self._store(page, prepared)
                 if page.position is not None and time.monotonic() > self.ends_at:
@@ -184,11 +189,11 @@ class Pull:
             self._log()
 
     def _move_cursor(self, reached: str) -> None:
-        """Forward only, and not where a person has set it meanwhile."""
-        feed = self.feed
-        if furthest(feed.cursor, reached, feed.cursor_kind) == feed.cursor:
+        """Forward only, and not where a person has set it since the run began, however many workers were at it."""
+        feed, before = self.feed, self.run.cursor_before
+        if furthest(before, reached, feed.cursor_kind) == before:
             return
-        still = Feed.objects.filter(pk=feed.pk, cursor=feed.cursor)
+        still = Feed.objects.filter(pk=feed.pk, cursor=before)
         if still.update(cursor=reached, cursor_moved_at=timezone.now()):
             feed.cursor = reached
 
@@ -205,8 +210,15 @@ class Pull:
         self.run.position, self.run.attempts = page.position, 0
         self.run.pages += 1
         self.begun = time.monotonic()
-        if page.reached and not self.is_backfill:
-            self.run.cursor_after = furthest(self.run.cursor_after, page.reached, self.feed.cursor_kind)
+        self.run.cursor_after = self._reached(page)
+
+    def _reached(self, page: Page) -> str:
+        """The run's cursor with this page."""
+        run, kind = self.run, self.feed.cursor_kind
+        if not page.reached or self.is_backfill:
+            return run.cursor_after
+        now = timezone.now()
+        return furthest(run.cursor_after, believed(page.reached, kind, begun=run.started_at or now, now=now), kind)
 
     def _keep(self, page: Page, report: Report | None) -> None:
         with connection.cursor() as cursor:
@@ -214,9 +226,6 @@ class Pull:
             cursor.execute("SET LOCAL synchronous_commit = off")
         counts = report.counts() if report else {}
         changes: dict[str, Any] = {name: F(name) + counts.get(name, 0) for name in COUNTS}
-        reached = self.run.cursor_after
-        if page.reached and not self.is_backfill:
-            reached = furthest(reached, page.reached, self.feed.cursor_kind)
         write(
             self.run,
             position=page.position,
@@ -226,7 +235,7 @@ class Pull:
             attempts=0,
             problem="",
             problem_party="",
-            cursor_after=reached,
+            cursor_after=self._reached(page),
             **changes,
             **self._busy(),
         )
@@ -247,7 +256,7 @@ class Pull:
                 run=self.run,
                 at=call.at,
                 kind=SyncEvent.Kind.CALL,
-                text=call.problem,
+                text=storable(call.problem),
                 url=call.url,
                 status=call.status,
                 duration_ms=call.duration_ms,

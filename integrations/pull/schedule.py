@@ -18,6 +18,7 @@ from track360.models import Partner
 Kind, State = SyncRun.Kind, SyncRun.State
 EARLIEST = dt.date(1900, 1, 1)
 PLANNED_AT_ONCE = 200
+MOST_BACKFILLS = 20  # of a feed, open
 
 
 # -- The schedule -------------------------------------------------------------
@@ -84,12 +85,22 @@ def _new_run(feed: Feed, **values: Any) -> SyncRun | None:
 def request_run(feed: Feed, *, actor: Actor) -> SyncRun:
     """Fetch now: a new run, or the one that waits for its next try. Raises ValidationError: `off`, `paused`."""
     feed = _fetchable(feed)
-    run = _new_run(feed, kind=Kind.MANUAL, requested_by=actor.user, client_id=actor.client_id)
-    if run is None:
-        run = SyncRun.objects.exclude(kind=Kind.BACKFILL).select_for_update().get(feed=feed, state__in=SyncRun.OPEN)
-        if run.state == State.DUE:
-            run.due_at = timezone.now()
-            run.save(update_fields=["due_at"])
+    standing = SyncRun.objects.exclude(kind=Kind.BACKFILL).filter(feed=feed, state__in=SyncRun.OPEN)
+    run = standing.select_for_update().first()
+    if run is None:  # nobody else makes one while the feed is locked
+        run = SyncRun.objects.create(
+            feed=feed,
+            environment_id=feed.environment_id,
+            entity=feed.entity,
+            kind=Kind.MANUAL,
+            requested_by=actor.user,
+            client_id=actor.client_id,
+        )
+    elif run.state == State.PAUSED:
+        raise ValidationError("Its run is paused. Resume that, or stop it.", code="paused")
+    elif run.state == State.DUE:
+        run.due_at = timezone.now()
+        run.save(update_fields=["due_at"])
     _record("run.requested", run, actor)
     return run
 
@@ -98,7 +109,8 @@ def request_run(feed: Feed, *, actor: Actor) -> SyncRun:
 def request_backfill(feed: Feed, *, first_day: dt.date, last_day: dt.date, actor: Actor) -> SyncRun:
     """Fetch the days (UTC, both included) beside the schedule; the feed's cursor stays where it is.
 
-    Raises ValidationError: `off`, `paused`, `first_day`, `last_day`, `window` where the feed cannot be asked for days.
+    Raises ValidationError: `off`, `paused`, `first_day`, `last_day`, `window` where the feed cannot be asked for days,
+    `too_many`.
     """
     feed = _fetchable(feed)
     if not EARLIEST <= first_day <= timezone.now().date():
@@ -110,6 +122,11 @@ def request_backfill(feed: Feed, *, first_day: dt.date, last_day: dt.date, actor
             "This feed cannot be asked for certain days: its query names no {since}, or its cursor is no time. "
             "Set the cursor back instead.",
             code="window",
+        )
+    if SyncRun.objects.filter(feed=feed, kind=Kind.BACKFILL, state__in=SyncRun.OPEN).count() >= MOST_BACKFILLS:
+        raise ValidationError(
+            f"{MOST_BACKFILLS} backfills of this feed are open already. Wait for one of them, or stop it.",
+            code="too_many",
         )
     since, until = first_day.isoformat(), (last_day + dt.timedelta(days=1)).isoformat()
     if feed.cursor_kind == Feed.CursorKind.MOMENT:

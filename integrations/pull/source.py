@@ -51,6 +51,11 @@ class Page:
     reached: str | None = None
 
 
+def storable(text: str) -> str:
+    """What another says, as our database takes it."""
+    return text.replace("\x00", "\N{REPLACEMENT CHARACTER}")
+
+
 class SourceError(Exception):
     """The source could not be read: a sentence for people, who has to act, and whether another try may help.
 
@@ -67,7 +72,7 @@ class SourceError(Exception):
         retry_after: float | None = None,
         step: str = "read",
     ) -> None:
-        super().__init__(message)
+        super().__init__(storable(message))
         self.party, self.is_final, self.retry_after, self.step = party, is_final, retry_after, step
 
 

@@ -53,6 +53,8 @@ MAX_RECORDS = 1000
 STRETCH_SECONDS = 60
 ANSWER_SECONDS = 60
 COUNT_SECONDS = 5
+MAX_PAGE_BYTES = 50_000_000
+FIRST_ROWS = 100  # taken at once until it is known how long they are
 GRACE_SECONDS = 2  # in which an honest server ends a statement itself; one that was left alone goes on with it
 
 
@@ -137,8 +139,13 @@ class SqlSource:
                 self._feed.entity, self._relation, plan.sources, days, lambda name, day: self._literal(plan, name, day)
             )
             with self._noted() as call, database.limit(self._answer_seconds + GRACE_SECONDS), self._told(database):
-                rows = database.connection.execute(statement).all()
+                rows = database.connection.execute(statement.limit(day_counts.MAX_ROWS + 1)).all()
                 call["records"] = len(rows)
+            if len(rows) > day_counts.MAX_ROWS:
+                raise mapping_problem(
+                    f"The days have more than {day_counts.MAX_ROWS:,} currencies and types: the columns that are "
+                    "counted by hold something else."
+                )
             return day_counts.lines(self._feed.entity, days, rows)
 
     # -- The statement --------------------------------------------------------
@@ -269,13 +276,30 @@ class SqlSource:
         with self._noted() as call:
             with database.limit(self._answer_seconds + GRACE_SECONDS), self._told(database):
                 result = database.connection.execution_options(stream_results=True, yield_per=size).execute(statement)
-            while True:
-                with database.limit(self._answer_seconds + GRACE_SECONDS), self._told(database):
-                    rows = result.fetchmany(size)
-                if not rows:
-                    return
+            part = FIRST_ROWS
+            while rows := self._page(database, result, size, part):
                 call["records"] += len(rows)
+                part = size if _weight(rows) * size < MAX_PAGE_BYTES * len(rows) else FIRST_ROWS
                 yield rows
+
+    def _page(self, database: OpenedDatabase, result: Any, size: int, part: int) -> list[Sequence[Any]]:
+        """As many rows as a page has, taken in parts, so that long ones are seen before there are too many of them."""
+        rows: list[Sequence[Any]] = []
+        weight = 0
+        while len(rows) < size:
+            with database.limit(self._answer_seconds + GRACE_SECONDS), self._told(database):
+                taken = result.fetchmany(min(part, size - len(rows)))
+            if not taken:
+                break
+            weight += _weight(taken)
+            if weight > MAX_PAGE_BYTES:
+                raise mapping_problem(
+                    f"A page of {size:,} rows of {shown_relation(self._feed)} holds more than"
+                    f" {MAX_PAGE_BYTES // 1_000_000:,} MB: make the feed's pages smaller, or shorten what the longest"
+                    " column holds."
+                )
+            rows += taken
+        return rows
 
     def _plan(self, database: OpenedDatabase) -> Plan:
         if self._known is None:
@@ -285,3 +309,8 @@ class SqlSource:
             self._known = plan_of(self._feed, holds)
             self.fields = supplied_fields(self._feed, self._known.sources)
         return self._known
+
+
+def _weight(rows: Sequence[Sequence[Any]]) -> int:
+    """Characters of text: all else is short."""
+    return sum(len(of) for row in rows for of in row if type(of) is str)

@@ -156,8 +156,21 @@ def behind(columns: Sequence[Any], values: Sequence[Any], *, nulls_last: bool, f
 
 def to_json(values: Sequence[Any]) -> list[Any]:
     """A key as a position keeps it; a new process reads it back as the same."""
-    return [{"number": str(of)} if isinstance(of, Decimal) else of for of in values]
+    return [
+        {"number": str(of)}
+        if isinstance(of, Decimal)
+        else {"hex": of.encode().hex()}  # PostgreSQL's JSON holds no NUL
+        if isinstance(of, str) and "\x00" in of
+        else of
+        for of in values
+    ]
 
 
 def from_json(values: Sequence[Any]) -> list[Any]:
-    return [Decimal(of["number"]) if isinstance(of, dict) else of for of in values]
+    return [_from_json(of) for of in values]
+
+
+def _from_json(of: Any) -> Any:
+    if not isinstance(of, dict):
+        return of
+    return Decimal(of["number"]) if "number" in of else bytes.fromhex(of["hex"]).decode()

@@ -18,7 +18,7 @@ from integrations.reconciliation.control import put_control_totals
 from integrations.reconciliation.days import FIRST_DAY, day_of, read_line
 from track360 import audit
 from track360.audit import Actor
-from track360.models import AuditEvent, Environment
+from track360.models import AuditEvent, Environment, Partner
 
 MOST_DAYS = 62  # at once
 BUDGET_SECONDS = 200
@@ -62,6 +62,8 @@ def count_at_source(feed: Feed, *, first: dt.date, last: dt.date, time_zone: str
     """Count each day at the feed's database, and keep what it says as control totals; or say why that failed."""
     environment = feed.environment
     try:
+        if environment.partner.status != Partner.Status.ACTIVE:
+            raise SourceError("The partner is suspended or closed: nothing of theirs is called.", is_final=True)
         with open_source(feed, note=lambda call: None, budget_seconds=BUDGET_SECONDS) as source:
             if not isinstance(source, SqlSource):
                 raise SourceError("Only a database can be asked how much it has of a day.", is_final=True)

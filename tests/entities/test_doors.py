@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
+from decimal import Decimal
 from typing import Any
 
 import pytest
 from django.utils import timezone
 
-from entities.models import Batch, Difference, QuarantinedRecord, QuarantineEvent, Sighting, Transaction
+from entities.fx_fill import fill_missing
+from entities.models import Batch, Difference, FxRate, QuarantinedRecord, QuarantineEvent, Sighting, Transaction
 from entities.pipeline import Door, Policy, Report, ingest
 from entities.pipeline.transaction import Contended
 from tests.payloads import sample
@@ -111,6 +113,23 @@ def test_a_difference_is_over_once_both_agree(environment: Environment) -> None:
     assert Difference.objects.get().outcome == "agrees"
 
 
+def test_what_is_taken_back_leaves_no_difference_to_decide_on(environment: Environment) -> None:
+    def fetch(record: Any) -> None:
+        policy = Policy(door=Door.COMPARE, run_id=uuid.uuid4(), fetched_since=timezone.now() + HOUR)
+        ingest(environment, "activity", [record], door=Batch.Door.PULL, lenient=True, policy=policy)
+
+    record = sample("activity")
+    ingest(environment, "activity", record)
+    fetch(record)
+    fetch(record | {"bets_count": record["bets_count"] + 1})
+    assert Difference.objects.filter(closed_at=None).count() == Sighting.objects.count() == 1
+
+    ingest(environment, "activity", [], shape="array", replace_day=dt.date.fromisoformat(record["date"]))
+
+    assert not Difference.objects.filter(closed_at=None).exists()
+    assert not Sighting.objects.exists()
+
+
 def test_comparing_looks_only_at_the_fields_that_the_source_has(environment: Environment) -> None:
     ingest(environment, "transactions", one(note="ours"))
     records = one()
@@ -118,6 +137,9 @@ def test_comparing_looks_only_at_the_fields_that_the_source_has(environment: Env
 
     fields = frozenset(records[0])
     assert pull(environment, records, door=Door.COMPARE, fields=fields).outcomes == ["unchanged"]
+    records[0]["status"] = "reversed"
+    assert pull(environment, records, door=Door.COMPARE, fields=fields).outcomes == ["stale"]
+    assert Difference.objects.get().fields == ["status"]
     assert pull(environment, records, door=Door.COMPARE, fields=fields | {"note"}).outcomes == ["stale"]
 
 
@@ -160,6 +182,27 @@ def test_a_replayed_record_never_replaces_one_stored_after_it_was_refused(enviro
     assert stored(environment).source == "replay"
 
 
+@pytest.mark.parametrize("door", [Door.REPLAY, Door.PULL])
+def test_dollars_that_we_fill_in_make_no_later_version(environment: Environment, door: Door) -> None:
+    sent = {"currency": "BRL", "amount_usd": None, "transaction_date": "2026-11-20T12:00:00Z"}
+    ingest(environment, "transactions", one(**sent))
+    then = timezone.now()
+    FxRate.objects.create(currency="BRL", day=dt.date(2026, 11, 20), usd_rate=Decimal("0.18405"))
+    assert fill_missing(environment) == 1
+    assert stored(environment).updated_at > then
+
+    report = ingest(
+        environment,
+        "transactions",
+        one(**sent, status="reversed"),
+        door=Batch.Door(door),
+        lenient=True,
+        policy=Policy(door=door, came_at=[then] if door == Door.REPLAY else (), fetched_since=then),
+    )
+
+    assert report.outcomes == ["updated"]
+
+
 def test_what_is_also_to_be_done_is_undone_with_the_batch(environment: Environment) -> None:
     def lost(report: Report) -> None:
         assert report.stored
@@ -192,6 +235,36 @@ def test_a_refused_record_is_superseded_by_a_newer_version_of_itself(environment
 
     assert {record.state for record in QuarantinedRecord.objects.all()} == {"superseded"}
     assert QuarantineEvent.objects.filter(kind="superseded").count() == 2
+
+
+def test_refused_records_that_lack_a_part_of_their_key_are_each_held(environment: Environment) -> None:
+    """They may be different records: rows of a view that lost its players, say."""
+
+    def fetch(*bets: int) -> None:
+        records = [sample("activity", customer_id=None, bets_count=count) for count in bets]
+        ingest(
+            environment,
+            "activity",
+            records,
+            door=Batch.Door.PULL,
+            lenient=True,
+            policy=Policy(door=Door.PULL, run_id=uuid.uuid4(), fetched_since=timezone.now()),
+        )
+
+    fetch(1, 2)
+    fetch(1, 2, 3)
+    fetch(4)
+
+    held = QuarantinedRecord.objects.filter(state="held").order_by("pk")
+    assert [record.payload["bets_count"] for record in held] == [1, 2, 3, 4]
+
+
+def test_each_of_the_versions_that_clash_in_a_batch_is_held(environment: Environment) -> None:
+    pull(environment, [*one(status="pending"), *one(status="reversed")])
+    pull(environment, [*one(status="reversed"), *one(status="declined")])
+
+    held = QuarantinedRecord.objects.filter(state="held").order_by("pk")
+    assert [record.payload["status"] for record in held] == ["reversed", "declined"]
 
 
 def test_the_lag_of_what_is_fetched_is_split_at_our_last_look(environment: Environment) -> None:

@@ -19,7 +19,7 @@ from tests.factories import CONNECTION_SECRET, ConnectionFactory, FeedFactory, P
 from tests.partner_server import PartnerServer, answers, partner_server
 from tests.payloads import customers
 from track360.audit import Actor
-from track360.models import AuditEvent, Environment
+from track360.models import AuditEvent, Environment, Partner
 
 SYSTEM = Actor()
 State = ConnectionTest.State
@@ -212,6 +212,14 @@ def test_a_late_worker_does_not_undo_what_was_said_of_it(connection: Connection,
     test.refresh_from_db()
     connection.refresh_from_db()
     assert (test.state, connection.passed_at) == (State.FAILED, None)
+
+
+def test_nothing_of_a_suspended_partner_is_called(connection: Connection, server: PartnerServer) -> None:
+    feed_of(connection)
+    Partner.objects.update(status=Partner.Status.SUSPENDED)
+    test = outcome_of(connection)
+    assert (test.state, test.steps[0]["detail"]) == (State.FAILED, connection_tests.NOT_ACTIVE)
+    assert server.calls == []
 
 
 def test_what_cannot_be_tested_is_refused(connection: Connection) -> None:

@@ -186,11 +186,13 @@ def test_another_database_host_forgets_the_password_and_one_that_comes_along_sta
 
 
 def test_runs_of_another_place_are_stopped(sandbox: Environment) -> None:
-    feed = FeedFactory(connection=ConnectionFactory(environment=sandbox))
+    feed = FeedFactory(connection=ConnectionFactory(environment=sandbox), cursor="2026-03-15T12:00:00Z")
     run = RunFactory(feed=feed, state="running")
     connections.change_connection(feed.connection, values={"base_url": "https://api2.casino.example"}, actor=SYSTEM)
     run.refresh_from_db()
+    feed.refresh_from_db()
     assert (run.state, run.lease_token) == (SyncRun.State.STOPPED, None)
+    assert feed.cursor == ""
 
 
 def test_it_is_switched_on_only_once_a_test_has_passed(sandbox: Environment) -> None:

@@ -63,7 +63,7 @@ def test_what_is_open_comes_running_first(sandbox: Environment, feed: Feed) -> N
     paused = RunFactory(feed=feed, state="paused", kind="backfill")
     waiting = RunFactory(feed=feed, state="due", kind="backfill")
     running = RunFactory(feed=feed, state="running")
-    for state in ("done", "failed", "stopped"):
+    for state in ("done", "stopped"):
         RunFactory(feed=feed, state=state)
     RunFactory(state="running")
 
@@ -131,12 +131,12 @@ def test_a_filter_without_an_index_looks_through_a_part_at_a_time(
 ) -> None:
     monkeypatch.setattr(run_selectors, "SEARCHED", 40)
     many_runs(feed, 100)
-    wanted = RunFactory(feed=feed, state="failed", due_at=NOW - dt.timedelta(days=1))
+    wanted = RunFactory(feed=feed, state="stopped", due_at=NOW - dt.timedelta(days=1))
 
     found: list[SyncRun] = []
     turns, place = 0, cast(dict[str, str] | None, {})
     while place is not None:
-        page = run_selectors.newest_runs(sandbox, filters={"state": "failed"}, **place)
+        page = run_selectors.newest_runs(sandbox, filters={"state": "stopped"}, **place)
         found, turns, place = [*found, *page.rows], turns + 1, page.older
 
     assert (found, turns) == ([wanted], 3)

@@ -19,7 +19,7 @@ from tests.factories import FeedFactory, UserFactory
 from tests.integrations.pull.test_conformance import MANY, feed_of
 from tests.partner_api import customers, partner_api
 from track360.audit import Actor
-from track360.models import AuditEvent, Environment
+from track360.models import AuditEvent, Environment, Partner
 
 pytestmark = pytest.mark.django_db
 State = ConformanceReport.State
@@ -48,6 +48,16 @@ def test_report_is_asked_for_once_and_audited(feed: Feed) -> None:
     (event,) = AuditEvent.objects.filter(action="conformance.requested")
     assert event.target == str(feed.pk)
     assert event.actor == somebody
+
+
+def test_nothing_of_a_suspended_partner_is_examined(feed: Feed) -> None:
+    report = asked_for(feed)
+    Partner.objects.update(status=Partner.Status.SUSPENDED)
+
+    reports.run_conformance(report.pk)
+
+    report.refresh_from_db()
+    assert (report.state, report.problem, report.checks) == (State.FAILED, reports.NOT_ACTIVE, [])
 
 
 @pytest.mark.parametrize("where", ["feed", "connection"])

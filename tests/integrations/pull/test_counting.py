@@ -14,7 +14,7 @@ from integrations.reconciliation.counting import count_at_source, last_counting,
 from tests.integrations.pull.feeds import make_connection, make_feed
 from tests.partner_sources import Database
 from track360.audit import Actor
-from track360.models import Environment
+from track360.models import Environment, Partner
 
 pytestmark = pytest.mark.usefixtures("loopback")
 FIRST, LAST = dt.date(2026, 3, 28), dt.date(2026, 3, 30)
@@ -69,6 +69,13 @@ def test_a_database_that_is_not_there_is_said_and_nothing_is_kept(feed: Feed) ->
 
     last = last_counting(feed.environment, now=timezone.now())
     assert (last.is_running, last.entity, bool(last.problem)) == (False, "transactions", True)
+
+
+def test_the_database_of_a_suspended_partner_is_left_alone(feed: Feed) -> None:
+    feed.environment.partner.status = Partner.Status.SUSPENDED
+
+    assert counted(feed) == {}
+    assert "suspended" in last_counting(feed.environment, now=timezone.now()).problem
 
 
 def test_what_cannot_be_a_control_total_is_said(feed: Feed, postgres_source: Database) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from entities.models import Batch, Difference, QuarantinedRecord, Transaction
@@ -18,6 +20,7 @@ from integrations.models import Feed, SyncEvent, SyncRun
 from integrations.pull import lease, run, schedule
 from tests.integrations.pull.feeds import make_connection, make_feed
 from tests.partner_server import PartnerServer, answers, partner_server
+from tests.partner_sources import Database
 from tests.payloads import sample, transactions
 from track360 import exact_json
 from track360.audit import Actor
@@ -130,6 +133,22 @@ def test_what_only_a_person_can_mend_pauses_the_feed(feed: Feed, server: Partner
     assert (paused.state, paused.created, paused.problem) == ("done", 1, "")
 
 
+@pytest.mark.parametrize(
+    "answer", [{"a\x00b": 1}, {"items": transactions(1), "next": "a\x00b"}], ids=["name", "cursor"]
+)
+def test_a_nul_in_an_answer_is_a_problem_of_the_partners(feed: Feed, server: PartnerServer, answer: Any) -> None:
+    Feed.objects.update(
+        records_at="/items", paging="cursor", paging_options={"cursor_parameter": "c", "cursor_at": "/next"}
+    )
+    server.replies = [page(answer)]
+
+    failing = pull(feed)
+
+    assert (failing.state, failing.lease_token) == ("due", None)
+    assert failing.problem_party in ("partner", "mapping")
+    assert failing.events.filter(kind="problem").exists()
+
+
 def test_repeated_failure_pauses_the_feed_and_a_stored_page_counts_as_success(
     feed: Feed, server: PartnerServer
 ) -> None:
@@ -164,6 +183,22 @@ def test_a_worker_that_dies_each_time_is_not_tried_for_ever(feed: Feed) -> None:
     assert SyncRun.objects.get().state == "paused"
 
 
+def test_a_worker_that_dies_behind_the_last_page_leaves_nothing_to_fetch(feed: Feed, server: PartnerServer) -> None:
+    server.replies = [page(transactions(2)), page([])]
+    schedule.request_run(feed, actor=SYSTEM)
+    dying = run.Pull(lease.claim(), ends_at=time.monotonic() + 60)
+    dying._finish = lambda: None  # type: ignore[method-assign]
+    dying.work()
+    SyncRun.objects.update(lease_until=timezone.now() - HOUR)
+
+    assert run.work_next()
+
+    ended = SyncRun.objects.get()
+    feed.refresh_from_db()
+    assert (ended.state, ended.read, len(server.calls)) == ("done", 2, 2)
+    assert feed.cursor == ended.until
+
+
 def test_a_run_that_is_stopped_meanwhile_stores_nothing_more(feed: Feed, server: PartnerServer) -> None:
     asked = schedule.request_run(feed, actor=SYSTEM)
 
@@ -175,6 +210,25 @@ def test_a_run_that_is_stopped_meanwhile_stores_nothing_more(feed: Feed, server:
     asked.refresh_from_db()
     assert asked.state == "stopped"
     assert not Transaction.objects.exists()
+
+
+def test_the_lease_is_renewed_while_a_page_is_waited_for(
+    feed: Feed, server: PartnerServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run, "RENEWED_EVERY", 0.05)
+    seen: set[Any] = set()
+
+    def slow(handler: Any) -> None:
+        ends_at = time.monotonic() + 10
+        while len(seen) < 3 and time.monotonic() < ends_at:
+            seen.update(SyncRun.objects.values_list("lease_until", flat=True))
+        connection.close()
+        page(transactions(1))(handler)
+
+    server.replies = [slow, page([])]
+
+    assert pull(feed).created == 1
+    assert len(seen) == 3
 
 
 def test_bad_records_wait_in_quarantine_and_the_page_goes_on(feed: Feed, server: PartnerServer) -> None:
@@ -249,6 +303,20 @@ def test_a_cursor_that_a_person_sets_meanwhile_stands(feed: Feed, server: Partne
     assert SyncRun.objects.get().state == "done"
 
 
+def test_a_cursor_that_a_person_sets_while_the_run_rests_stands_too(feed: Feed, server: PartnerServer) -> None:
+    pages = {"1": page(transactions(1)), "2": page(transactions(1, start=1)), "3": page([])}
+    server.replies = [lambda handler: pages[parse_qs(urlsplit(handler.path).query)["page"][0]](handler)]
+    schedule.request_run(feed, actor=SYSTEM)
+    run.Pull(lease.claim(), ends_at=0).work()
+    schedule.set_cursor(feed, cursor="2026-01-01T00:00:00Z", actor=SYSTEM)
+
+    assert run.work_next()
+
+    feed.refresh_from_db()
+    assert SyncRun.objects.get().state == "done"
+    assert feed.cursor == "2026-01-01T00:00:00Z"
+
+
 def test_a_run_rests_when_its_time_is_up_and_goes_on_behind_the_last_page(feed: Feed, server: PartnerServer) -> None:
     pages = {"1": page(transactions(1)), "2": page(transactions(1, start=1)), "3": page([])}
     server.replies = [lambda handler: pages[parse_qs(urlsplit(handler.path).query)["page"][0]](handler)]
@@ -262,6 +330,43 @@ def test_a_run_rests_when_its_time_is_up_and_goes_on_behind_the_last_page(feed: 
     resting.refresh_from_db()
     assert (resting.state, resting.created) == ("done", 2)
     assert (resting.read, resting.pages) == (2, 3)
+
+
+@pytest.mark.parametrize("kind", ["timestamptz", "date"])
+def test_a_date_far_ahead_hides_nothing_that_is_written_later(
+    sandbox: Environment, loopback: None, postgres_source: Database, kind: str
+) -> None:
+    ingest(sandbox, "customers", sample("customers"))
+    columns = list(sample("transactions"))
+    rows = [*transactions(1), *transactions(1, start=1)]
+    now = timezone.now().replace(microsecond=0)
+    postgres_source.execute(
+        f"CREATE TABLE ahead ({', '.join(f'{name} text' for name in columns)}, changed {kind})",
+    )
+    insert = f"INSERT INTO ahead VALUES ({', '.join(['%s'] * len(columns))}, %s)"
+    try:
+        postgres_source.execute(insert, [[*rows[0].values(), now + 9999 * HOUR]])
+        feed = make_feed(
+            make_connection(
+                sandbox,
+                kind="postgresql",
+                base_url="",
+                host=postgres_source.host,
+                port=postgres_source.port,
+                database=postgres_source.database,
+                user=postgres_source.user,
+                secret=postgres_source.password,
+            ),
+            relation="ahead",
+            cursor_column="changed",
+            cursor_kind="moment" if kind == "timestamptz" else "day",
+        )
+        assert pull(feed).created == 1
+        postgres_source.execute(insert, [[*rows[1].values(), now]])
+
+        assert pull(feed).created == 1
+    finally:
+        postgres_source.execute("DROP TABLE ahead")
 
 
 def test_secrets_stand_in_no_event_and_no_run(feed: Feed, server: PartnerServer) -> None:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import datetime as dt
+import threading
 from typing import Any
 
 import pytest
 from django.core.exceptions import ValidationError
+from django.db import connection as database
+from django.db import transaction
 from django.utils import timezone
 
+from integrations import connections, endings
 from integrations.models import Connection, Feed, SyncRun
 from integrations.pull import lease, schedule
 from integrations.pull.cursors import start_of
 from integrations.pull.lease import LeaseLost
+from tests.entities.test_concurrency import together
 from tests.integrations.pull.feeds import make_connection, make_feed
 from track360.audit import Actor
 from track360.models import AuditEvent, Environment, Partner
@@ -124,6 +129,19 @@ def test_nobody_waits_for_customers_that_wait_for_another_try(connection: Connec
     assert lease.claim().entity == "transactions"
 
 
+@pytest.mark.parametrize("off", ["feed", "connection"])
+def test_nobody_waits_for_customers_that_were_switched_off(connection: Connection, off: str) -> None:
+    customers = make_feed(make_connection(connection.environment), "customers")
+    make_feed(connection, "transactions")
+    schedule.plan_due_runs(now=timezone.now())
+    if off == "feed":
+        Feed.objects.filter(pk=customers.pk).update(is_on=False)
+    else:
+        Connection.objects.filter(pk=customers.connection_id).update(is_on=False)
+
+    assert lease.claim().entity == "transactions"
+
+
 def test_transactions_do_not_wait_for_customers_that_were_planned_after_them(connection: Connection) -> None:
     make_feed(connection, "transactions")
     schedule.plan_due_runs(now=timezone.now())
@@ -141,6 +159,26 @@ def test_a_run_is_asked_for_once(feed: Feed) -> None:
     assert again.pk == first.pk
     assert again.due_at <= timezone.now()
     assert AuditEvent.objects.filter(action="run.requested").count() == 2
+
+
+def test_a_paused_run_is_not_asked_for_again(feed: Feed) -> None:
+    run = schedule.request_run(feed, actor=SYSTEM)
+    schedule.pause_run(run, actor=SYSTEM)
+
+    assert refused(schedule.request_run, feed, actor=SYSTEM) == "paused"
+
+
+def test_at_most_twenty_backfills_of_a_feed_are_open(feed: Feed) -> None:
+    Feed.objects.update(query={"from": "{since}"})
+    day = dt.date(2026, 1, 1)
+    runs = [
+        schedule.request_backfill(feed, first_day=day, last_day=day, actor=SYSTEM)
+        for _ in range(schedule.MOST_BACKFILLS)
+    ]
+    assert refused(schedule.request_backfill, feed, first_day=day, last_day=day, actor=SYSTEM) == "too_many"
+
+    schedule.stop_run(runs[0], actor=SYSTEM)
+    schedule.request_backfill(feed, first_day=day, last_day=day, actor=SYSTEM)
 
 
 def test_a_run_is_refused_where_nothing_may_be_fetched(feed: Feed) -> None:
@@ -194,6 +232,39 @@ def test_who_stops_or_pauses_a_run_takes_it_from_the_worker(feed: Feed) -> None:
         "Resumed by the system.",
         "Stopped by the system.",
     ]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    "end",
+    [
+        lambda feed: connections.remove_connection(feed.connection, actor=SYSTEM),
+        lambda feed: endings.forget_runs(feed.environment),
+        lambda feed: endings.end_fetching(feed.environment.partner),
+    ],
+    ids=["removed", "emptied", "closed"],
+)
+def test_who_ends_fetching_meets_a_run_that_ends_without_a_deadlock(feed: Feed, end: Any) -> None:
+    schedule.request_run(feed, actor=SYSTEM)
+    held = lease.claim()
+    moved = threading.Event()
+
+    def finish() -> None:
+        with transaction.atomic(), database.cursor() as cursor:
+            Feed.objects.filter(pk=feed.pk).update(cursor="2026-03-15T12:00:00Z")
+            moved.set()
+            waiting = 0
+            while not waiting:
+                cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+                waiting = cursor.fetchone()[0]
+            lease.give_up(held, state=SyncRun.State.DONE)
+
+    def end_it() -> None:
+        moved.wait()
+        with transaction.atomic():
+            end(feed)
+
+    assert together(finish, end_it) == []
 
 
 def test_a_paused_feed_takes_its_run_along_and_brings_it_back(feed: Feed) -> None:
@@ -259,3 +330,25 @@ def test_a_number_goes_back_to_where_it_stood_an_overlap_ago(feed: Feed) -> None
     assert start_of(feed, now=now) == "200"
     feed.cursor = "120"
     assert start_of(feed, now=now) == "120"
+
+
+def test_a_number_goes_by_no_run_of_the_source_before(feed: Feed) -> None:
+    now = timezone.now()
+    feed.cursor_kind, feed.cursor, feed.overlap = "number", "300", HOUR
+
+    def ended(before: str, after: str, ago: dt.timedelta) -> None:
+        SyncRun.objects.create(
+            feed=feed,
+            environment=feed.environment,
+            entity=feed.entity,
+            state="done",
+            cursor_before=before,
+            cursor_after=after,
+            finished_at=now - ago,
+        )
+
+    ended("", "2026-03-15T12:00:00Z", 4 * HOUR)
+    assert start_of(feed, now=now) == "300"
+    ended("", "250", 3 * HOUR)
+    ended("", "300", HOUR / 2)
+    assert start_of(feed, now=now) == ""

@@ -16,7 +16,9 @@ import pytest
 
 from integrations.models import Feed
 from integrations.outbound import databases
+from integrations.pull import day_counts
 from integrations.pull import sql as pull_sql
+from integrations.pull.fields import required_fields
 from integrations.pull.opening import open_source
 from integrations.pull.source import Call, Page, Party, SourceError, Window
 from integrations.pull.sql import SqlSource
@@ -139,6 +141,21 @@ def test_each_position_serves_a_new_process_also_among_equal_cursors(database: D
         position = json.loads(json.dumps(page.position))
         assert ids(pages[:number]) + ids(read(feed, position=position)) == everything
     assert pages[-1].position is None
+
+
+def test_a_position_survives_a_nul_in_a_key(mariadb_source: Database):
+    mariadb_source.execute(f"CREATE TABLE tx ({COLUMNS['mysql']})")
+    try:
+        mariadb_source.execute(
+            INSERT.format("tx"), [(f"T\x00{n}", n, "2026-03-29 12:10:00", "2026-01-01") for n in range(3)]
+        )
+        feed = feed_of(mariadb_source, page_size=1)
+        first = read(feed)[0]
+        assert "\\u0000" not in json.dumps(first.position)
+        rest = read(feed, position=json.loads(json.dumps(first.position)))
+        assert ids(rest) == ["T\x001", "T\x002"]
+    finally:
+        mariadb_source.execute("DROP TABLE tx")
 
 
 def test_since_is_included_and_until_is_not(database: Database, table: str):
@@ -375,6 +392,30 @@ def test_a_row_at_which_the_view_fails_is_a_sentence(postgres_source: Database):
     problem = problem_of(feed)
     assert "fails at one of its rows" in str(problem)
     assert "private data" not in str(problem)
+
+
+def test_a_page_of_long_rows_is_a_sentence(database: Database, table: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(pull_sql, "MAX_PAGE_BYTES", 1000)
+    monkeypatch.setattr(pull_sql, "FIRST_ROWS", 2)
+    assert ids(read(feed_of(database))) == [f"T{n}" for n in range(7)]
+    database.execute("UPDATE tx SET status = repeat('x', 600)")
+    assert ids(read(feed_of(database, page_size=1))) == [f"T{n}" for n in range(7)]
+
+    problem = problem_of(feed_of(database))
+
+    assert "holds more than" in str(problem)
+    assert (problem.party, problem.is_final) == ("mapping", True)
+
+
+def test_days_of_countless_types_are_a_sentence(database: Database, table: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(day_counts, "MAX_ROWS", 3)
+    select = "SELECT tx.*, transaction_id AS kind FROM tx"
+    fields = {name: name for name in required_fields("transactions")} | {"transaction_type": "kind"}
+    feed = feed_of(database, select=select, fields=fields)
+    source = SqlSource(feed, [].append, budget_seconds=20)
+    with pytest.raises(SourceError) as problem:
+        source.count_days(dt.date(2026, 3, 29), dt.date(2026, 3, 29), time_zone="UTC")
+    assert "hold something else" in str(problem.value)
 
 
 def test_a_statement_that_takes_too_long_is_ended(database: Database, table: str, monkeypatch: pytest.MonkeyPatch):
