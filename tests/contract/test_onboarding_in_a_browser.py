@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from typing import Any
+from zoneinfo import ZoneInfo
 from urllib.parse import urlsplit
 
 import pytest
@@ -21,6 +22,7 @@ from tests.payloads import sample
 from track360 import exact_json
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+ZONE = "Europe/Oslo"
 PORTAL = "/p/northern-lights/sandbox"
 ENTITIES = ("customers", "transactions", "activity")
 VALUES = (
@@ -105,7 +107,7 @@ def agree_on_the_scope(page: Page, team: Page) -> None:
     person = page.get_by_role("group", name="Person 1")
     person.get_by_label("Name").fill("Ada Berg")
     person.get_by_label("Email").fill("ada@northern.example")
-    page.get_by_label("Time zone").fill("Europe/Oslo")
+    page.get_by_label("Time zone").fill(ZONE)
     page.get_by_role("button", name="Propose and accept").click()
     expect(state(page)).to_have_text("Proposed. Next: the integrations team accepts it.")
     at(team, "onboarding/scope/")
@@ -221,8 +223,8 @@ def rehearse(page: Page, program: OAuth2Session) -> None:
         changed = {"activity": {"bets_count": 49}, "transactions": {"note": "again"}}.get(entity, {"lang_id": "nb"})
         assert push(program, entity, [record(entity, 100) | changed])["updated"] == 1
     expect(page.get_by_text("Earned", exact=True).first).to_be_visible()  # without a reload: the page asks again
-    sentence = "6 of 8 steps done. The integrations team acts next: make control totals available. Meanwhile: sign off."
-    stands(page, sentence, green="123456")
+    first_day = dt.datetime.now(ZoneInfo(ZONE)).date() - dt.timedelta(days=3)
+    stands(page, f"6 of 8 steps done. Next: reconcile {first_day:%-d %B}.", green="123456")
 
 
 # -- What the casino's program sends ------------------------------------------

@@ -183,7 +183,7 @@ def test_problems_lead_to_their_pages(developer: Client, sandbox: Environment):
     assert f"/requests/{refused.id}/" in html
     assert "must not show" not in html
     assert ">old<" not in html
-    assert "?entity=customers&amp;code=country#records" in html
+    assert "?entity=customers&amp;code=country&amp;field=country_code#records" in html
 
 
 def test_an_environment_without_anything_has_a_picture_too(developer: Client, production: Environment):
