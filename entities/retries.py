@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
+from django.db.models import Min
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
@@ -166,7 +167,13 @@ def retry(
         results.append(result)
 
     if tried:
-        policy = Policy(door=Door.REPLAY, run_id=tried[0].run_id, came_at=[record.received_at for record in tried])
+        fetched = Batch.objects.filter(pk__in={record.batch_id for record in tried})
+        policy = Policy(
+            door=Door.REPLAY,
+            run_id=tried[0].run_id,
+            fetched_since=fetched.aggregate(since=Min("fetched_since"))["since"],
+            came_at=[record.received_at for record in tried],
+        )
         ingest(
             environment,
             tried[0].entity,

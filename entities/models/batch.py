@@ -40,6 +40,9 @@ class Batch(models.Model):
         null=True,
         help_text="The sync run whose records these are, also where they are replayed; null: they were pushed.",
     )
+    fetched_since = models.DateTimeField(
+        null=True, help_text="Of what is fetched: a record that was pushed from then on stands against it."
+    )
     started_at = models.DateTimeField()
     finished_at = models.DateTimeField()
     refused = models.BooleanField(default=False)

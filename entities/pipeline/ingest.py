@@ -129,6 +129,7 @@ def prepare(
         door=door,
         request_id=request_id,
         run_id=policy.run_id,
+        fetched_since=policy.fetched_since,
         started_at=started_at,
     )
     report.errors = _shape_errors(body, shape, may_be_empty=replace_day is not None)

@@ -211,7 +211,7 @@ def _verdict(table: Table, door: Door) -> str:
             cases = [newer, f"WHEN {PUSHED_SQL} AND {agree} THEN 'unchanged'", same, pushed_since, differs]
         case Door.REPLAY:
             later = f"s.updated_at > i.came_at AND NOT {STORED_SQL.format('<= i.came_at')}"
-            cases = [newer, same, f"WHEN {later} THEN '{Stands.LATER}'"]
+            cases = [newer, same, f"WHEN {later} THEN '{Stands.LATER}'", pushed_since]
     return " ".join(cases)
 
 
@@ -256,8 +256,8 @@ changed AS (
 
 @cache
 def upsert_sql(entity: str, door: Door) -> str:
-    """The statement. Parameters: rows (a JSON array), environment, source, batch, entity; by a pull also fetched_since,
-    where it compares also fields."""
+    """The statement. Parameters: rows (a JSON array), environment, source, batch, entity; by a pull, and a replay of
+    one, also fetched_since, where it compares also fields."""
     table = TABLES[Entity(entity)]
     came_at = {"came_at": "timestamptz"} if door == Door.REPLAY else {}
     record = ", ".join(f"{name} {type_}" for name, type_ in (table.columns | came_at).items())

@@ -128,19 +128,23 @@ class Pull:
             run.expected = source.expected(window)
             write(run, expected=run.expected)
         pages_ahead = work_ahead(self._checked(source, window), every=RENEWED_EVERY, meanwhile=lambda: write(run))
+        is_over = True
         with closing(pages_ahead) as pages:
             for page, prepared in pages:
                 self._store(page, prepared)
-                if page.position is not None and time.monotonic() > self.ends_at:
-                    self._rest()
-                    return
-        self._finish()
+                is_over = page.position is None
+        if is_over:
+            self._finish()
+        else:
+            self._rest()
 
     def _checked(self, source: Source, window: Window) -> Iterator[tuple[Page, Prepared | None]]:
-        """Each page, and what there is to be stored of it."""
+        """Each page, and what there is to be stored of it, until the time is up: nothing is asked for in vain."""
         policy = self._policy()
         for page in source.pages(window, self.run.position):
             yield page, self._prepared(page, replace(policy, fields=source.fields)) if page.records else None
+            if page.position is not None and time.monotonic() > self.ends_at:
+                return
 
     def _prepared(self, page: Page, policy: Policy) -> Prepared:
         return prepare(

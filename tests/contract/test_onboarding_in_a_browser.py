@@ -5,8 +5,8 @@ from __future__ import annotations
 import datetime as dt
 import re
 from typing import Any
-from zoneinfo import ZoneInfo
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 import pytest
 from oauthlib.oauth2 import BackendApplicationClient

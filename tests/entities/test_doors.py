@@ -14,7 +14,9 @@ from entities.fx_fill import fill_missing
 from entities.models import Batch, Difference, FxRate, QuarantinedRecord, QuarantineEvent, Sighting, Transaction
 from entities.pipeline import Door, Policy, Report, ingest
 from entities.pipeline.transaction import Contended
+from entities.retries import retry
 from tests.payloads import sample
+from track360.audit import Actor
 from track360.models import Environment
 
 HOUR = dt.timedelta(hours=1)
@@ -180,6 +182,25 @@ def test_a_replayed_record_never_replaces_one_stored_after_it_was_refused(enviro
     assert replay(refused_at).outcomes == ["stale"]
     assert replay(timezone.now()).outcomes == ["updated"]
     assert stored(environment).source == "replay"
+
+
+@pytest.mark.parametrize(("pushed_for", "outcome"), [(2 * HOUR, "updated"), (dt.timedelta(), "stale")])
+def test_a_replayed_record_that_was_fetched_leaves_what_was_pushed_since_the_fetch_began(
+    environment: Environment, pushed_for: dt.timedelta, outcome: str
+) -> None:
+    pushed = ingest(environment, "transactions", one())
+    then = timezone.now() - pushed_for
+    Transaction.objects.update(updated_at=then)
+    Batch.objects.filter(pk=pushed.batch_id).update(finished_at=then)
+    pull(environment, one(status="reversed", currency="EUX"), fetched_since=timezone.now() - HOUR)
+    held = QuarantinedRecord.objects.get()
+    held.edited = one(status="reversed")[0]
+    held.save()
+
+    retry(environment, [held], actor=Actor())
+
+    assert QuarantineEvent.objects.get().outcome == outcome
+    assert stored(environment).status == ("reversed" if outcome == "updated" else "approved")
 
 
 @pytest.mark.parametrize("door", [Door.REPLAY, Door.PULL])

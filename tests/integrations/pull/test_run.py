@@ -325,6 +325,7 @@ def test_a_run_rests_when_its_time_is_up_and_goes_on_behind_the_last_page(feed: 
     run.Pull(lease.claim(), ends_at=0).work()
     resting = SyncRun.objects.get()
     assert (resting.state, resting.pages, resting.lease_token) == ("due", 1, None)
+    assert len(server.calls) == resting.events.count() == 1
 
     assert run.work_next()
     resting.refresh_from_db()
