@@ -109,10 +109,11 @@ def connection_detail(request: PortalRequest, connection_id: uuid.UUID) -> HttpR
     test = newest_test(connection)
     personal = sees_personal_data(request)
     taken = {one.feed.entity for one in state.feeds}
+    free = pages.free_entities(request.environment)
     context = {
         "connection": connection,
         "one": state,
-        "state": pages.sentence_for(state, test),
+        "state": pages.sentence_for(state, test, may_add=bool(free)),
         "test": test,
         "is_testing": pages.still_open(test),
         "results": pages.test_views(test, personal=personal) if test else [],
@@ -120,8 +121,9 @@ def connection_detail(request: PortalRequest, connection_id: uuid.UUID) -> HttpR
         "personal": personal,
         "new_feeds": [
             (entity, portal_url(request, "connection-feed-new", connection.pk, entity.value))
-            for entity in pages.free_entities(request.environment)
+            for entity in free
         ],
+        "elsewhere": pages.taken_elsewhere(connection),
         "may_change": request.role in MANAGERS,
         "breadcrumbs": crumbs(request, connection),
     }
