@@ -156,17 +156,20 @@ def cell_of(request: PortalRequest, place: Place, entity: Entity, data: Any) -> 
     return Cell(request.environment, entity, start, end, currency, type_)
 
 
-def which_of(data: Any) -> Which:
+def which_of(data: Any, cell: Cell) -> Which:
+    """The list asked for; else the first that has a record, those that differ before all."""
     try:
         return Which(data.get("list", ""))
     except ValueError:
-        return Which.DIFFERENT
+        sought = (Which.DIFFERENT, Which.ONLY_PULLED, Which.ONLY_PUSHED)
+        return next((one for one in sought if page_of_cell(cell, one)(None, False)), Which.DIFFERENT)
 
 
 @portal_view()
 def cell(request: PortalRequest, day: str, entity: str) -> HttpResponse:
     place, kind = place_of(request, day), entity_of(entity)
-    place_in_day, which = cell_of(request, place, kind, request.GET), which_of(request.GET)
+    place_in_day = cell_of(request, place, kind, request.GET)
+    which = which_of(request.GET, place_in_day)
     page = keyset_page(
         page_of_cell(place_in_day, which),
         model=LISTINGS[kind].model,
@@ -217,9 +220,9 @@ def _sentence(entity: Entity, figures: Any) -> str:
 def download(request: PortalRequest, day: str, entity: str) -> HttpResponse:
     """All records of a list: CSV of keys and figures, or a JSON object a line, with the fields that differ."""
     place, kind = place_of(request, day), entity_of(entity)
-    which, as_json = which_of(request.GET), request.GET.get("as") == "jsonl"
-    personal = sees_personal_data(request)
-    records = all_in(cell_of(request, place, kind, request.GET), which)
+    place_in_day, as_json = cell_of(request, place, kind, request.GET), request.GET.get("as") == "jsonl"
+    which, personal = which_of(request.GET, place_in_day), sees_personal_data(request)
+    records = all_in(place_in_day, which)
     rows = (row for record in records for row in shown.record_rows(kind, [record], personal=personal))
     lines = _json_lines(rows) if as_json else shown.resend_csv(rows, shown.RESEND_COLUMNS)
     response: Any = StreamingHttpResponse(
