@@ -123,16 +123,9 @@ def connection_states(connections: QuerySet[Connection]) -> list[ConnectionState
     return states
 
 
-def free_entities(environment: Environment) -> list[Entity]:
-    """Those that no connection of the environment fetches."""
-    taken = set(feeds_for(environment).values_list("entity", flat=True))
-    return [entity for entity in Entity if entity not in taken]
-
-
-def taken_elsewhere(connection: Connection) -> list[Feed]:
-    """What other connections of the environment fetch, which this one therefore cannot."""
-    others = feeds_for(connection.environment).exclude(connection=connection)
-    return sorted(others, key=lambda feed: ORDER[feed.entity])
+def feeds_in_order(environment: Environment) -> list[Feed]:
+    """All of its connections; each entity is in at most one."""
+    return sorted(feeds_for(environment), key=lambda feed: ORDER[feed.entity])
 
 
 def seen_names(test: ConnectionTest | None, entity: str) -> list[str]:

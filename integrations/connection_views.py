@@ -13,6 +13,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
 from entities.addresses import portal_url
+from entities.models import Entity
 from entities.privacy import sees_personal_data
 from integrations import connection_pages as pages
 from integrations import connections, feeds, submissions, tasks
@@ -109,7 +110,8 @@ def connection_detail(request: PortalRequest, connection_id: uuid.UUID) -> HttpR
     test = newest_test(connection)
     personal = sees_personal_data(request)
     taken = {one.feed.entity for one in state.feeds}
-    free = pages.free_entities(request.environment)
+    feeds = pages.feeds_in_order(request.environment)
+    free = [entity for entity in Entity if entity not in {feed.entity for feed in feeds}]
     context = {
         "connection": connection,
         "one": state,
@@ -123,7 +125,7 @@ def connection_detail(request: PortalRequest, connection_id: uuid.UUID) -> HttpR
             (entity, portal_url(request, "connection-feed-new", connection.pk, entity.value))
             for entity in free
         ],
-        "elsewhere": pages.taken_elsewhere(connection),
+        "elsewhere": [feed for feed in feeds if feed.connection_id != connection.pk],
         "may_change": request.role in MANAGERS,
         "breadcrumbs": crumbs(request, connection),
     }
