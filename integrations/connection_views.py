@@ -122,8 +122,7 @@ def connection_detail(request: PortalRequest, connection_id: uuid.UUID) -> HttpR
         "is_older": test is not None and bool(state.feeds) and not set(test.feeds) >= taken,
         "personal": personal,
         "new_feeds": [
-            (entity, portal_url(request, "connection-feed-new", connection.pk, entity.value))
-            for entity in free
+            (entity, portal_url(request, "connection-feed-new", connection.pk, entity.value)) for entity in free
         ],
         "elsewhere": [feed for feed in feeds if feed.connection_id != connection.pk],
         "may_change": request.role in MANAGERS,
