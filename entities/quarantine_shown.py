@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -11,6 +10,7 @@ from entities.models import QuarantinedRecord
 from entities.pipeline.report import PII_FIELDS
 from entities.privacy import masked_payload
 from entities.retries import MENDED, body_of
+from track360 import exact_json
 from track360.payload import Line, payload_lines
 
 EXCERPT_LENGTH = 120
@@ -75,7 +75,8 @@ class Shown:
 
     def sentence(self, error: Json) -> str:
         """Messages go on where the field's name ends: `lang_id must be an ISO 639-1 language code`."""
-        return f"{error['field'] or 'The record'} {self.message(error)}"
+        field, message = error["field"] or "The record", self.message(error)
+        return message if message.startswith(f"{field} ") else f"{field} {message}"
 
     def sentences(self) -> str:
         return "; ".join(self.sentence(error) for error in self.errors)
@@ -104,7 +105,7 @@ class Shown:
             received_at=record.received_at,
             message=self.sentence(errors[0]) if errors else MENDED_MEANS,
             more_errors=max(len(errors) - 1, 0),
-            excerpt=json.dumps(self.body(), ensure_ascii=False, default=str)[:EXCERPT_LENGTH],
+            excerpt=exact_json.dumps(self.body())[:EXCERPT_LENGTH],
         )
 
 

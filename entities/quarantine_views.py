@@ -84,8 +84,8 @@ def _list_state(causes: list[Cause], *, of_run: bool) -> str:
     most = causes[0]
     if most.code == MENDED:
         return f"{so_many}. Next: replay the {most.count:,} that {'is' if most.count == 1 else 'are'} mended."
-    where = f" in {most.field}" if most.field else ""
-    return f"{so_many}. Next: look at {most.code}{where}, the commonest cause."
+    where = f" in {most.field}" if most.field not in ("", most.code) else ""
+    return f"{so_many}. Next: look at the {most.count:,} with {most.code}{where}, the commonest cause."
 
 
 @portal_view()

@@ -200,6 +200,9 @@ def replay_detail(request: PortalRequest, replay_id: uuid.UUID) -> HttpResponse:
         "state": _sentence(replay),
         "is_at_work": replay.state in AT_WORK,
         "checked": replay.would_pass + replay.would_fail,
+        "would_supersede": replay.total - replay.would_pass - replay.would_fail
+        if replay.state == Replay.State.ESTIMATED
+        else 0,
         "superseded": replay.done - replay.passed - replay.failed,
         "cause": cause,
         "still_held": f"{portal_url(request, 'quarantine-list')}?{urlencode(cause)}",

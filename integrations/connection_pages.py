@@ -68,7 +68,12 @@ class ConnectionState:
             return "warning", "Paused"
         if self.connection.is_on:
             return ("success", "On") if any(state.feed.is_on for state in self.feeds) else ("warning", "On, idle")
-        return ("neutral", "Off") if self.connection.passed_at else ("neutral", "Not tested")
+        return ("neutral", "Off") if self.has_passed else ("neutral", "Not tested")
+
+    @property
+    def has_passed(self) -> bool:
+        """Whether switching it on would fetch anything: a feed that was changed since has to pass again."""
+        return self.connection.passed_at is not None and any(state.feed.passed_at for state in self.feeds)
 
     @property
     def last_run(self) -> SyncRun | None:
@@ -118,10 +123,9 @@ def connection_states(connections: QuerySet[Connection]) -> list[ConnectionState
     return states
 
 
-def free_entities(environment: Environment) -> list[Entity]:
-    """Those that no connection of the environment fetches."""
-    taken = set(feeds_for(environment).values_list("entity", flat=True))
-    return [entity for entity in Entity if entity not in taken]
+def feeds_in_order(environment: Environment) -> list[Feed]:
+    """All of its connections; each entity is in at most one."""
+    return sorted(feeds_for(environment), key=lambda feed: ORDER[feed.entity])
 
 
 def seen_names(test: ConnectionTest | None, entity: str) -> list[str]:
@@ -145,8 +149,8 @@ def sentence_for_list(states: list[ConnectionState]) -> str:
     return f"Fetching {_and(sorted(fetched, key=ORDER.__getitem__))}." if fetched else "Nothing is fetched yet."
 
 
-def sentence_for(state: ConnectionState, test: ConnectionTest | None) -> str:
-    """How it stands, and what to do next."""
+def sentence_for(state: ConnectionState, test: ConnectionTest | None, *, may_add: bool = True) -> str:
+    """How it stands, and what to do next. `may_add`: there is an entity that no connection fetches."""
     connection = state.connection
     for feed in (one.feed for one in state.feeds if one.feed.paused_at):
         return f"{feed.get_entity_display()} is paused. {feed.pause_reason}"
@@ -155,19 +159,21 @@ def sentence_for(state: ConnectionState, test: ConnectionTest | None) -> str:
     if state.lacks_secret:
         return "It has no secret to sign in with. Next: set it."
     if not state.feeds:
+        if not may_add:
+            return "It fetches nothing: other connections fetch every entity."
         return "It fetches nothing yet. Next: say what, by a feed."
-    if connection.passed_at is None:
+    if not state.has_passed:
         if test and test.state == ConnectionTest.State.FAILED:
             return "The last test failed. Next: see below why, mend it, and test again."
         return "Not tested as it stands. Next: test it."
-    if not connection.is_on:
-        return "The test has passed. Next: switch it on."
     untested = [one.feed for one in state.feeds if one.feed.passed_at is None]
     off = [one.feed for one in state.feeds if not one.feed.is_on]
     if untested:
         return f"{untested[0].get_entity_display()} has not passed a test as it stands. Next: test again."
+    if not connection.is_on:
+        return "The test has passed. Next: switch it on."
     if off:
-        return f"{off[0].get_entity_display()} is off."
+        return f"{off[0].get_entity_display()} is off. Next: switch it on."
     return f"Fetching {_and([one.feed.entity for one in state.feeds])}."
 
 

@@ -13,6 +13,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
 from entities.addresses import portal_url
+from entities.models import Entity
 from entities.privacy import sees_personal_data
 from integrations import connection_pages as pages
 from integrations import connections, feeds, submissions, tasks
@@ -109,19 +110,21 @@ def connection_detail(request: PortalRequest, connection_id: uuid.UUID) -> HttpR
     test = newest_test(connection)
     personal = sees_personal_data(request)
     taken = {one.feed.entity for one in state.feeds}
+    feeds = pages.feeds_in_order(request.environment)
+    free = [entity for entity in Entity if entity not in {feed.entity for feed in feeds}]
     context = {
         "connection": connection,
         "one": state,
-        "state": pages.sentence_for(state, test),
+        "state": pages.sentence_for(state, test, may_add=bool(free)),
         "test": test,
         "is_testing": pages.still_open(test),
         "results": pages.test_views(test, personal=personal) if test else [],
         "is_older": test is not None and bool(state.feeds) and not set(test.feeds) >= taken,
         "personal": personal,
         "new_feeds": [
-            (entity, portal_url(request, "connection-feed-new", connection.pk, entity.value))
-            for entity in pages.free_entities(request.environment)
+            (entity, portal_url(request, "connection-feed-new", connection.pk, entity.value)) for entity in free
         ],
+        "elsewhere": [feed for feed in feeds if feed.connection_id != connection.pk],
         "may_change": request.role in MANAGERS,
         "breadcrumbs": crumbs(request, connection),
     }

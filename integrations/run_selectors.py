@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 
 from entities.models import Entity
 from entities.paging import PER_PAGE, Fetch, Page, Position, keyset_page
@@ -116,7 +117,8 @@ def pulls_of(environment: Environment) -> Pulls | None:
     latest = SyncRun.objects.filter(feed=OuterRef("pk")).order_by("-due_at")
     feeds = list(
         feeds_for(environment).annotate(
-            last_run_at=Subquery(latest.values("due_at")[:1]), last_state=Subquery(latest.values("state")[:1])
+            last_run_at=Subquery(latest.values(began=Coalesce("started_at", "due_at"))[:1]),
+            last_state=Subquery(latest.values("state")[:1]),
         )
     )
     if not feeds:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import uuid
 from collections.abc import Callable
 
@@ -15,7 +16,7 @@ from django.views.decorators.http import require_POST
 
 from entities.addresses import page_addresses, portal_url
 from integrations import run_selectors, runs
-from integrations.models import SyncRun
+from integrations.models import Feed, SyncRun
 from integrations.pull import schedule
 from integrations.run_forms import RunFilterForm
 from integrations.run_words import (
@@ -53,8 +54,9 @@ def sync_run_list(request: PortalRequest) -> HttpResponse:
         "state": sentence_of_list((feed for feed, _ in feeds), open_runs),
         "feeds": [(feed, schedule_of(feed), last, run_selectors.may_fetch(feed)) for feed, last in feeds],
         "open_runs": [(run, sentence_for(run, now=now)) for run in open_runs],
-        "is_live": any(_moves(run) for run in open_runs),
+        "is_live": any(_moves(run) for run in open_runs) or any(_begins(feed, now) for feed, _ in feeds),
         "mark": mark,
+        "now": now,
         "rows": [(run, window_of(run), cursors_of(run)) for run in page.rows],
         "clear_url": request.path if form.is_filtered else "",
         "needs_somebody": _needs_somebody(open_runs),
@@ -74,6 +76,12 @@ def _moves(run: SyncRun) -> bool:
     """Whether to ask again: it is being fetched, or will be any moment."""
     waits = run.state == State.DUE and run.due_at <= timezone.now() and run.feed.is_on and run.feed.connection.is_on
     return run.state == State.RUNNING or waits
+
+
+def _begins(feed: Feed, now: dt.datetime) -> bool:
+    """Its time has come, and the scheduler will plan its run within seconds."""
+    is_on = feed.is_on and feed.connection.is_on and feed.paused_at is None
+    return is_on and feed.next_run_at is not None and feed.next_run_at <= now
 
 
 def _needs_somebody(open_runs: list[SyncRun]) -> SyncRun | None:

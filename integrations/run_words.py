@@ -142,7 +142,9 @@ def sentence_of_list(feeds: Iterable[Feed], runs: Iterable[SyncRun]) -> str:
     running = [run.get_entity_display().lower() for run in runs if run.state == State.RUNNING]
     if running:
         return f"{_listed(running).capitalize()} {_be(running)} being fetched."
-    return "All feeds are on. Nothing is being fetched at the moment."
+    on = sum(feed.is_on and feed.connection.is_on for feed in feeds)
+    so_many = "All feeds are" if on == len(feeds) else f"{on} of {len(feeds)} feeds {'is' if on == 1 else 'are'}"
+    return f"{so_many} on. Nothing is being fetched at the moment."
 
 
 def _listed(names: list[str]) -> str:

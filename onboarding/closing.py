@@ -48,7 +48,7 @@ EMPTIED = {
     "watermarks": "integrations_totalswatermark",
 }
 # Of our own book-keeping: nobody is told how many rows that were.
-UNNAMED = frozenset({"counters", "watermarks"})
+UNNAMED = frozenset({"counters", "sightings", "watermarks"})
 
 
 # -- Sandbox ------------------------------------------------------------------

@@ -41,14 +41,20 @@ class TypedRow:
     sum: str = ""
     error: str = ""
 
+    @property
+    def is_filled(self) -> bool:
+        """The page offers lines by currency and type; one that is left without figures says nothing."""
+        return bool(self.count or self.sum)
+
 
 def typed_rows(data: QueryDict) -> list[TypedRow]:
-    """Those in which something was typed."""
+    """Those in which something was typed, the filled ones first."""
     columns = [
         [text.strip() for text in data.getlist(name)][:MOST_ROWS] for name in ("currency", "type", "count", "sum")
     ]
     rows = [TypedRow(*values) for values in zip(*columns, strict=False)]
-    return [row for row in rows if any((row.currency, row.type, row.count, row.sum))]
+    found = [row for row in rows if any((row.currency, row.type, row.count, row.sum))]
+    return sorted(found, key=lambda row: not row.is_filled)
 
 
 def read_row(entity: str, row: TypedRow) -> Line:

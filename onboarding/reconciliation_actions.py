@@ -70,7 +70,7 @@ def _typed(request: PortalRequest) -> dict[tuple[str, dt.date], list[Line]]:
     except ValueError:
         raise ValidationError("Choose the day.", code="day") from None
     lines, errors = [], []
-    for index, row in enumerate(typed_rows(request.POST)):
+    for index, row in enumerate(row for row in typed_rows(request.POST) if row.is_filled):
         try:
             lines.append(read_row(entity, row))
         except ValidationError as error:

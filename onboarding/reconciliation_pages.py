@@ -17,6 +17,7 @@ from entities.listings import LISTINGS
 from entities.models import Entity
 from entities.paging import keyset_page
 from entities.privacy import sees_personal_data
+from entities.quarantine_shown import records
 from integrations.api.parameters import read_date
 from integrations.models import DoubledDay
 from integrations.reconciliation.compare import State, compared
@@ -156,17 +157,20 @@ def cell_of(request: PortalRequest, place: Place, entity: Entity, data: Any) -> 
     return Cell(request.environment, entity, start, end, currency, type_)
 
 
-def which_of(data: Any) -> Which:
+def which_of(data: Any, cell: Cell) -> Which:
+    """The list asked for; else the first that has a record, those that differ before all."""
     try:
         return Which(data.get("list", ""))
     except ValueError:
-        return Which.DIFFERENT
+        sought = (Which.DIFFERENT, Which.ONLY_PULLED, Which.ONLY_PUSHED)
+        return next((one for one in sought if page_of_cell(cell, one)(None, False)), Which.DIFFERENT)
 
 
 @portal_view()
 def cell(request: PortalRequest, day: str, entity: str) -> HttpResponse:
     place, kind = place_of(request, day), entity_of(entity)
-    place_in_day, which = cell_of(request, place, kind, request.GET), which_of(request.GET)
+    place_in_day = cell_of(request, place, kind, request.GET)
+    which = which_of(request.GET, place_in_day)
     page = keyset_page(
         page_of_cell(place_in_day, which),
         model=LISTINGS[kind].model,
@@ -196,7 +200,7 @@ def cell(request: PortalRequest, day: str, entity: str) -> HttpResponse:
         "record_page": f"{kind.removesuffix('s')}-detail",
         "most_taken": MOST_TAKEN,
         "may_change": request.role in MANAGERS,
-        "shown": f"{len(page.rows)} records, the latest first",
+        "shown": f"{len(page.rows)} {records(len(page.rows))}, the latest first",
         **page_addresses(request, page),
     }
     return render_page(request, "onboarding/reconciliation_cell.html", context, fragment="records")
@@ -217,10 +221,10 @@ def _sentence(entity: Entity, figures: Any) -> str:
 def download(request: PortalRequest, day: str, entity: str) -> HttpResponse:
     """All records of a list: CSV of keys and figures, or a JSON object a line, with the fields that differ."""
     place, kind = place_of(request, day), entity_of(entity)
-    which, as_json = which_of(request.GET), request.GET.get("as") == "jsonl"
-    personal = sees_personal_data(request)
-    records = all_in(cell_of(request, place, kind, request.GET), which)
-    rows = (row for record in records for row in shown.record_rows(kind, [record], personal=personal))
+    place_in_day, as_json = cell_of(request, place, kind, request.GET), request.GET.get("as") == "jsonl"
+    which, personal = which_of(request.GET, place_in_day), sees_personal_data(request)
+    listed = all_in(place_in_day, which)
+    rows = (row for record in listed for row in shown.record_rows(kind, [record], personal=personal))
     lines = _json_lines(rows) if as_json else shown.resend_csv(rows, shown.RESEND_COLUMNS)
     response: Any = StreamingHttpResponse(
         lines, content_type="application/x-ndjson" if as_json else "text/csv; charset=utf-8"

@@ -50,7 +50,8 @@ class ManageView(ApiView):
         body = read_json(request._request)
         errors = body_errors(operation.body or {}, body)
         if errors:
-            detail = f"Nothing was changed: {errors[0]['message']}"
+            where = f", at {errors[0]['pointer']}" if errors[0]["pointer"] else ""
+            detail = f"Nothing was changed: {errors[0]['message']}{where}"
             raise Problem("validation_failed", detail, errors=errors)
         return body
 
@@ -75,7 +76,7 @@ def body_errors(schema: Json, body: Any) -> list[Json]:
             found, most = body.get(name), member.get("maxItems")
             if most is not None and isinstance(found, list) and len(found) > most:
                 return [_too_long(name, len(found), most)]
-    return [_error(error, body) for error in _validator(orjson.dumps(schema)).iter_errors(body)]
+    return [_error(_closest(error), body) for error in _validator(orjson.dumps(schema)).iter_errors(body)]
 
 
 @cache
@@ -105,6 +106,21 @@ def _too_long(name: str, length: int, most: int) -> Json:
         "code": _CODES["maxItems"],
         "message": f"{name} holds at most {most:,} elements, not {length:,}.",
     }
+
+
+def _closest(error: jsonschema_rs.ValidationError) -> jsonschema_rs.ValidationError:
+    """Of a choice of schemas, what the one says whose type the value has; that none fits helps nobody."""
+    while isinstance(error.kind, jsonschema_rs.ValidationErrorKind.AnyOf):
+        of_its_type = [
+            branch[0]
+            for branch in error.kind.context
+            if len(branch[0].instance_path) > len(error.instance_path)
+            or not isinstance(branch[0].kind, jsonschema_rs.ValidationErrorKind.Type)
+        ]
+        if not of_its_type:
+            return error
+        error = of_its_type[0]
+    return error
 
 
 def _error(error: jsonschema_rs.ValidationError, body: Any) -> Json:

@@ -112,6 +112,11 @@ class SyncRun(models.Model):
         return self.state in self.OPEN
 
     @property
+    def began_at(self) -> dt.datetime:
+        """When it began, or is to begin; `due_at` alone is that of the next try after one that failed."""
+        return self.started_at or self.due_at
+
+    @property
     def took(self) -> dt.timedelta | None:
         """From its begin to its end, the waits between tries included."""
         return self.finished_at - self.started_at if self.started_at and self.finished_at else None

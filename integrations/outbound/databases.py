@@ -66,7 +66,7 @@ class Database:
 
 class OpenedDatabase:
     """A signed-in session inside a read-only transaction. `connection` streams its rows; dates come as text, and
-    numbers with a fraction as Decimal."""
+    numbers with a fraction as Decimal. `is_secured`: by TLS, its certificate checked."""
 
     def __init__(self, connection: sa.Connection, watch: _Watch, secured: bool) -> None:
         self.connection, self._watch, self.is_secured = connection, watch, secured
@@ -189,7 +189,7 @@ def _connect_postgresql(database: Database, watch: _Watch) -> tuple[Any, bool]:
                 continue
             watch.watch(made.fileno())
             made.set_session(readonly=True, isolation_level="READ COMMITTED")
-            return made, bool(made.info.ssl_in_use)
+            return made, must_secure
     assert failure is not None
     raise _postgresql_failure(failure, database.host) from failure
 
@@ -265,7 +265,7 @@ def _connect_mysql(database: Database, watch: _Watch) -> tuple[Any, bool]:
         if not made.open:
             reached.close()
     made._read_timeout = None  # the watch has the word from here on
-    return made, bool(made._secure)
+    return made, must_secure
 
 
 def _mysql_failure(error: pymysql.err.OperationalError, host: str) -> Exception:

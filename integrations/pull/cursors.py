@@ -22,13 +22,21 @@ LONGEST_NUMBER = 30
 WHOLE = r"^(-?[0-9]+)?$"
 
 
-def checked_cursor(text: str, kind: str) -> str:
+def checked_cursor(text: str, kind: str, *, now: dt.datetime) -> str:
     """The cursor in its one spelling; empty stays empty, the beginning. Raises ValidationError `cursor`."""
     text = text.strip()
+    if not text:
+        return ""
     try:
-        return spelled(value_of(text, kind), kind) if text else ""
+        value = value_of(text, kind)
+        spelling = spelled(value, kind)
     except (ValueError, OverflowError):
         raise ValidationError(WRITE_LIKE[Kind(kind)], code="cursor") from None
+    # A day may have begun already where the partner is
+    latest = {Kind.MOMENT: now, Kind.DAY: (now + dt.timedelta(days=1)).date()}.get(Kind(kind))
+    if latest is not None and value > latest:
+        raise ValidationError("That lies ahead: until then nothing would be fetched.", code="cursor")
+    return spelling
 
 
 def value_of(text: str, kind: str) -> Any:

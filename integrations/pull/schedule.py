@@ -224,9 +224,9 @@ def resume_feed(feed: Feed, *, actor: Actor) -> Feed:
 def set_cursor(feed: Feed, *, cursor: str, actor: Actor) -> Feed:
     """From where the next run reads, less the overlap; empty: from the beginning. What is read again changes nothing
     that is the same. A run that is under way does not move it any more. Raises ValidationError `cursor`."""
-    feed = _locked(feed)
-    before, feed.cursor = feed.cursor, checked_cursor(cursor, feed.cursor_kind)
-    feed.cursor_moved_at = timezone.now()
+    feed, now = _locked(feed), timezone.now()
+    before, feed.cursor = feed.cursor, checked_cursor(cursor, feed.cursor_kind, now=now)
+    feed.cursor_moved_at = now
     feed.save(update_fields=["cursor", "cursor_moved_at"])
     _record_feed("feed.cursor_set", feed, actor, before=before, after=feed.cursor)
     return feed

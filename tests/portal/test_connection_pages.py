@@ -164,6 +164,31 @@ def test_a_viewer_reads_no_personal_data_in_them(viewer: Client, connection: Con
     assert "marker" not in page
 
 
+def test_a_changed_feed_is_not_said_to_have_passed(developer: Client, sandbox: Environment) -> None:
+    """Its connection passed once; switching that on would fetch nothing."""
+    connection = ConnectionFactory(environment=sandbox, is_on=False, passed_at=timezone.now())
+    FeedFactory(connection=connection, entity="customers", passed_at=None, is_on=False)
+    here = f"{HOME}{connection.pk}/"
+    assert "Not tested as it stands. Next: test it." in html(developer, here)
+    assert "Switch on" not in html(developer, here)
+    FeedFactory(connection=connection, entity="transactions", is_on=False)
+    page = html(developer, here)
+    assert "Customers has not passed a test as it stands" in page
+    assert "Switch on" in page
+
+
+def test_where_every_entity_is_fetched_elsewhere_the_page_says_by_which(
+    developer: Client, connection: Connection, sandbox: Environment
+) -> None:
+    other = ConnectionFactory(environment=sandbox, name="Replica")
+    for entity in ("customers", "transactions", "activity"):
+        FeedFactory(connection=other, entity=entity)
+    page = html(developer, f"{HOME}{connection.pk}/")
+    assert "other connections fetch every entity" in page
+    assert "Next: say what, by a feed" not in page
+    assert f'activity by <a href="{HOME}{other.pk}/">Replica</a>' in page
+
+
 def test_switched_on_it_takes_its_tested_feeds_along(developer: Client, sandbox: Environment) -> None:
     connection = ConnectionFactory(environment=sandbox, is_on=False)
     feed = FeedFactory(connection=connection, is_on=False)

@@ -223,6 +223,15 @@ def test_what_is_fetched_has_a_line_with_the_last_and_the_next_run(developer: Cl
     assert 'href="/p/aurora-casino/sandbox/connections/runs/"' in html
 
 
+def test_a_run_that_is_tried_again_was_not_in_the_future(developer: Client, sandbox: Environment):
+    began, again = timezone.now() - dt.timedelta(minutes=3), timezone.now() + dt.timedelta(minutes=2)
+    feed = FeedFactory(connection__environment=sandbox)
+    RunFactory(feed=feed, state="due", started_at=began, due_at=again, finished_at=None)
+    assert re.search(r"Fetched from your side: last <time[^>]*>3 min ago</time>", overview(developer))
+    for address in ("connections/", f"connections/{feed.connection_id}/", "connections/runs/"):
+        assert ">3 min ago</time>" in developer.get(f"/p/aurora-casino/sandbox/{address}").content.decode(), address
+
+
 def test_a_paused_feed_is_the_line_and_the_next_run_is_not_its_own(developer: Client, sandbox: Environment):
     connection = ConnectionFactory(environment=sandbox)
     FeedFactory(connection=connection, entity="activity", paused_at=timezone.now())

@@ -6,6 +6,7 @@ import csv
 import io
 import re
 import uuid
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from entities.pipeline import ingest
 from entities.replays import SMALL
 from tests.entities.refused import estimated, refuse
 from tests.factories import FeedFactory, QuarantinedRecordFactory, RunFactory
-from tests.payloads import customers, sample
+from tests.payloads import customers, sample, transactions
 from track360 import exact_json
 from track360.models import Environment
 
@@ -42,9 +43,19 @@ def test_records_are_grouped_by_cause_with_counts(developer: Client, sandbox: En
     QuarantinedRecordFactory.create_batch(3, environment=sandbox)
     QuarantinedRecordFactory(environment=sandbox, entity="transactions", code="required", field="status")
     html = page(developer, "quarantine-list")
-    assert "4 refused records. Next: look at country in country_code" in html
+    assert "4 refused records. Next: look at the 3 with country in country_code" in html
     assert html.index(">country</a>") < html.index(">required</a>")
     assert "?entity=customers&amp;code=country&amp;field=country_code#records" in html
+
+
+def test_a_row_of_the_list_reads_as_what_was_sent_and_one_sentence(developer: Client, sandbox: Environment):
+    record = {**transactions(1)[0], "status": None}
+    QuarantinedRecordFactory(environment=sandbox, entity="transactions", payload={"amount_currency": Decimal("10.50")})
+    refuse(sandbox, "transactions", record)
+    html = page(developer, "quarantine-list")
+    assert "{&quot;amount_currency&quot;:10.50}" in html
+    assert "status is required and may not be null" in html
+    assert "status status" not in html
 
 
 def test_causes_of_the_other_environment_do_not_count(developer: Client, sandbox: Environment, production: Environment):
@@ -291,6 +302,7 @@ def test_a_replay_is_estimated_run_and_told(developer: Client, sandbox: Environm
     html = send(developer, "quarantine-replay-new", entity="customers")
     replay = Replay.objects.get()
     assert "Replay 2: 1 would pass. Next: run it." in html
+    assert "What is held" in html
 
     html = send(developer, "quarantine-replay-run", replay.pk)
     assert "Done: 1 of 2 records stored, 1 refused again." in html

@@ -81,7 +81,7 @@ COUNTS = {
     "samples/{sample}/": 9,
     "reconciliation/?month=2026-03": 10,
     "reconciliation/2026-03-15/": 11,
-    "reconciliation/2026-03-15/transactions/?currency=EUR": 9,
+    "reconciliation/2026-03-15/transactions/?currency=EUR": 12,
     "quarantine/{quarantined}/": 9,
     "quarantine/replays/{replay}/": 6,
     "audit/": 6,

@@ -221,6 +221,26 @@ def test_sums_are_read_as_people_write_them(text: str, value: str) -> None:
     assert read_sum("transactions", text) == Decimal(value)
 
 
+def test_without_a_choice_the_first_list_with_a_record_is_shown(developer: Client, books: Environment) -> None:
+    text = text_of(developer, f"{ROOT}2026-03-15/transactions/?currency=USD&type=deposit")
+    assert "txn_b" in text, "what differs comes first"
+    Difference.objects.all().delete()
+    text = text_of(developer, f"{ROOT}2026-03-15/transactions/?currency=USD&type=deposit")
+    assert "txn_c" in text, "then what was pulled alone"
+
+
+def test_a_line_that_was_offered_and_left_without_figures_says_nothing(developer: Client, books: Environment) -> None:
+    offered = {"day": "2026-03-15", "entity": "transactions", "currency": ["EUR", "USD"], "type": ["bonus", "deposit"]}
+    page = developer.post(f"{ROOT}totals/", offered | {"count": ["", ""], "sum": ["", ""]}).content.decode()
+    assert "Give at least one line" in page
+    assert "is no whole number" not in page
+    wrong = developer.post(f"{ROOT}totals/", offered | {"count": ["", "x"], "sum": ["", "1"]}).content.decode()
+    assert wrong.count("The count “x” is no whole number.") == 2, "once on top, once at its line"
+    assert wrong.index('value="USD"') < wrong.index("row-error-1") < wrong.index('value="EUR"')
+    developer.post(f"{ROOT}totals/", offered | {"count": ["", "2"], "sum": ["", "20"]})
+    assert [line["currency"] for line in DayTotals.objects.latest("at").lines] == ["USD"]
+
+
 def test_rows_in_which_nothing_was_typed_are_none() -> None:
     assert typed_rows(QueryDict("currency=&type=&count=&sum=&currency=EUR&type=&count=1&sum=")) != []
     assert typed_rows(QueryDict("currency=&type=&count=&sum=")) == []

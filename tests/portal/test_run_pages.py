@@ -83,6 +83,20 @@ def test_a_running_run_shows_how_far_it_is_and_asks_again(developer: Client, fee
     assert 'hx-trigger="every 2s"' in page
 
 
+def test_a_feed_whose_time_has_come_is_waited_for(developer: Client, feed: Feed):
+    """Whoever has just switched it on sees its first run come."""
+    Feed.objects.filter(pk=feed.pk).update(next_run_at=timezone.now())
+    page = html(developer, HOME)
+    assert 'hx-trigger="every 2s"' in page
+    assert "in a few seconds" in page
+
+
+def test_a_feed_that_is_off_is_not_said_to_be_on(developer: Client, feed: Feed):
+    assert "All feeds are on." in html(developer, HOME)
+    FeedFactory(connection=feed.connection, entity="activity", is_on=False)
+    assert "1 of 2 feeds is on." in html(developer, HOME)
+
+
 def test_where_nothing_runs_the_page_does_not_ask_again(developer: Client, feed: Feed):
     RunFactory(feed=feed)
     RunFactory(feed=feed, state="paused")

@@ -289,6 +289,16 @@ def test_a_cursor_is_set_in_one_spelling(feed: Feed) -> None:
         assert refused(schedule.set_cursor, feed, cursor=wrong, actor=SYSTEM) == "cursor"
 
 
+@pytest.mark.parametrize(("kind", "far"), [("moment", dt.timedelta(minutes=1)), ("day", dt.timedelta(days=2))])
+def test_a_cursor_that_lies_ahead_is_refused(feed: Feed, kind: str, far: dt.timedelta) -> None:
+    """Until then no run would find anything, and nobody would see why."""
+    Feed.objects.filter(pk=feed.pk).update(cursor_kind=kind)
+    ahead = timezone.now() + far
+    cursor = ahead.isoformat() if kind == "moment" else ahead.date().isoformat()
+    assert refused(schedule.set_cursor, feed, cursor=cursor, actor=SYSTEM) == "cursor"
+    schedule.set_cursor(feed, cursor="", actor=SYSTEM)
+
+
 @pytest.mark.parametrize(
     ("kind", "cursor", "overlap", "start"),
     [

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('entities', '0015_reconciling_by_time'),
+        ('entities', '0016_quarantine_by_run'),
     ]
 
     operations = [
