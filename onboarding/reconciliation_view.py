@@ -38,6 +38,7 @@ TITLES = {
     Which.ONLY_PUSHED: "Only pushed",
     Which.ONLY_PULLED: "Only pulled",
     Which.DIFFERENT: "Different",
+    Which.WAIVED: "Waived",
 }
 
 
@@ -282,6 +283,15 @@ class FieldPair:
 
 
 @dataclass(frozen=True)
+class Accepted:
+    """That somebody left a record as pushed."""
+
+    reason: str
+    at: dt.datetime
+    by: str
+
+
+@dataclass(frozen=True)
 class RecordRow:
     """A record of a list; `fields` are those in which the pushed and the pulled version differ."""
 
@@ -293,6 +303,7 @@ class RecordRow:
     updated_at: dt.datetime
     difference_id: int | None
     fields: list[FieldPair]
+    accepted: Accepted | None
 
 
 def record_rows(entity: Entity, records: Iterable[Any], *, personal: bool) -> list[RecordRow]:
@@ -306,6 +317,7 @@ def record_rows(entity: Entity, records: Iterable[Any], *, personal: bool) -> li
             updated_at=row.updated_at,
             difference_id=row.difference_id,
             fields=[_pair(row, name, personal=personal) for name in row.differing_fields or ()],
+            accepted=Accepted(row.waived_because, row.waived_at, row.waived_by) if row.waived_at else None,
         )
         for row in records
     ]
