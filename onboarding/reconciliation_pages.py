@@ -196,7 +196,7 @@ def cell(request: PortalRequest, day: str, entity: str) -> HttpResponse:
         "record_page": f"{kind.removesuffix('s')}-detail",
         "most_taken": MOST_TAKEN,
         "may_change": request.role in MANAGERS,
-        "shown": f"{len(page.rows)} records, the latest first",
+        "shown": f"{len(page.rows)} record{'' if len(page.rows) == 1 else 's'}, the latest first",
         **page_addresses(request, page),
     }
     return render_page(request, "onboarding/reconciliation_cell.html", context, fragment="records")

@@ -232,7 +232,8 @@ def test_a_waived_record_is_no_difference_and_still_counts_as_it_was_pulled(hybr
     assert closed.closed_at is not None
     event = AuditEvent.objects.get(action="difference.waived")
     assert (event.target, event.detail) == ("transactions txn_4", {"reason": "A test of ours.", "keys": ["txn_4"]})
-    assert keys(hybrid, Which.DIFFERENT) == differences_in(cell(hybrid), limit=10) == []
+    assert keys(hybrid, Which.DIFFERENT) == []
+    assert differences_in(cell(hybrid), limit=10) == []
     assert keys(hybrid, Which.ONLY_PUSHED) == ["txn_2"]
     (waived,) = records_in(cell(hybrid), Which.WAIVED, limit=10)
     assert (waived.transaction_id, waived.waived_because, waived.waived_by) == ("txn_4", "A test of ours.", "platform")
