@@ -77,9 +77,10 @@ def month_of(text: str, today: dt.date) -> Month:
 
 
 @dataclass(frozen=True)
-class MatrixCell:
+class Named:
+    """A day of an entity, by its name and how it stands."""
+
     day: EntityDay
-    doubled: bool
 
     @property
     def label(self) -> str:
@@ -92,6 +93,11 @@ class MatrixCell:
     @property
     def word(self) -> str:
         return look(self.day.state)[1]
+
+
+@dataclass(frozen=True)
+class MatrixCell(Named):
+    doubled: bool
 
     @property
     def count(self) -> int:
@@ -185,15 +191,10 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Table:
+class Table(Named):
     """A day of an entity as it is shown."""
 
-    day: EntityDay
     rows: list[Row]
-
-    @property
-    def label(self) -> str:
-        return str(Entity(self.day.entity).label)
 
     @property
     def has_type(self) -> bool:
@@ -202,14 +203,6 @@ class Table:
     @property
     def has_sum(self) -> bool:
         return MEASURES[self.day.entity].has_sum
-
-    @property
-    def tone(self) -> str:
-        return look(self.day.state)[0]
-
-    @property
-    def word(self) -> str:
-        return look(self.day.state)[1]
 
 
 def table_of(day: EntityDay) -> Table:

@@ -31,7 +31,7 @@ from integrations.reconciliation.doubled import doubled_days, say_which_is_right
 from integrations.reconciliation.taking import MOST_TAKEN, take_pulled
 from integrations.reconciliation.waivers import waive, waive_records, withdraw_waiver
 from onboarding.api import reconciliation_shapes as shapes
-from onboarding.api.lists import page_of
+from onboarding.api.lists import page_of, read_cursor
 from onboarding.days import time_zone_of
 from onboarding.reconciliation_pages import as_json
 from onboarding.reconciliation_view import record_rows
@@ -217,10 +217,7 @@ class Differences(OfDay):
 def _position(cursor: str | None, salt: str) -> tuple[str, int] | None:
     if cursor is None:
         return None
-    try:
-        number, moment = signing.loads(cursor, salt=salt)
-    except signing.BadSignature:
-        raise Problem("invalid_cursor", "The cursor belongs to another list. Begin again without it.") from None
+    number, moment = read_cursor(cursor, salt=salt)
     return moment, number
 
 
