@@ -22,12 +22,14 @@ class Which(StrEnum):
     ONLY_PUSHED = "only_pushed"
     ONLY_PULLED = "only_pulled"
     DIFFERENT = "different"
+    WAIVED = "waived"
 
 
 CONDITIONS = {
-    Which.ONLY_PUSHED: f"{WAS_PUSHED} AND NOT {WAS_PULLED} AND differing.record_id IS NULL",
+    Which.ONLY_PUSHED: f"{WAS_PUSHED} AND NOT {WAS_PULLED} AND coalesce(differing.record_id, waived.record_id) IS NULL",
     Which.ONLY_PULLED: f"{WAS_PULLED} AND NOT {WAS_PUSHED}",
     Which.DIFFERENT: "differing.record_id IS NOT NULL",
+    Which.WAIVED: "waived.record_id IS NOT NULL",
 }
 
 
@@ -49,7 +51,8 @@ class Cell:
 
 def records_in(cell: Cell, which: Which, *, after: Position | None = None, upwards: bool = True, limit: int) -> Any:
     """In the order of their date and id, or `upwards=False` from the last one back. Each bears `difference_id`, and
-    where it differs `said`, the pulled version, and `differing_fields`."""
+    where it differs `said`, the pulled version, and `differing_fields`; where that was waived `waived_at`, `waived_by`
+    and `waived_because`."""
     measure = MEASURES[cell.entity]
     names = f"(s.{measure.date}, s.id)"
     direction, operator = ("ASC", ">") if upwards else ("DESC", "<")
@@ -62,7 +65,11 @@ def records_in(cell: Cell, which: Which, *, after: Position | None = None, upwar
         where += f" AND {names} {operator} (%(after_date)s, %(after_id)s)"
         values |= {"after_date": after[0], "after_id": after[1]}
     sql = f"""
-SELECT s.*, differing.id AS difference_id, differing.payload AS said_text, differing.fields AS differing_fields
+SELECT s.*, coalesce(differing.id, waived.id) AS difference_id,
+       coalesce(differing.payload, waived.payload) AS said_text,
+       coalesce(differing.fields, waived.fields) AS differing_fields,
+       waived.closed_at AS waived_at, waived.reason AS waived_because,
+       coalesce((SELECT u.email FROM track360_user u WHERE u.id = waived.closed_by_id), waived.client_id) AS waived_by
   FROM {measure.table} s {DOORS_SQL}
  WHERE s.environment_id = %(environment)s AND {where} AND {CONDITIONS[which]}
  ORDER BY s.{measure.date} {direction}, s.id {direction} LIMIT %(limit)s

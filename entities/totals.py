@@ -11,6 +11,7 @@ from typing import Any
 from django.db import connection
 
 from entities.models import Entity
+from entities.pipeline.differences import HOLDS_SQL, WAIVED_SQL
 from entities.pipeline.upsert import PUSHED_SQL
 from track360.models import Environment
 
@@ -75,13 +76,14 @@ MEASURES: Mapping[str, Measure] = {
 }
 
 # A sighting from before the record's `updated_at` was of an earlier version.
-DOORS_SQL = """
+DOORS_SQL = f"""
       LEFT JOIN entities_sighting pushed ON pushed.environment_id = s.environment_id AND pushed.entity = %(entity)s
             AND pushed.record_id = s.id AND pushed.door = 'push' AND pushed.seen_at >= s.updated_at
       LEFT JOIN entities_sighting pulled ON pulled.environment_id = s.environment_id AND pulled.entity = %(entity)s
             AND pulled.record_id = s.id AND pulled.door = 'pull' AND pulled.seen_at >= s.updated_at
       LEFT JOIN entities_difference differing ON differing.environment_id = s.environment_id
             AND differing.entity = %(entity)s AND differing.record_id = s.id AND differing.closed_at IS NULL
+      LEFT JOIN {WAIVED_SQL} waived ON waived.record_id = s.id AND differing.record_id IS NULL AND {HOLDS_SQL}
 """
 WAS_PUSHED = f"({PUSHED_SQL} OR pushed.door IS NOT NULL)"
 WAS_PULLED = f"(NOT {PUSHED_SQL} OR pulled.door IS NOT NULL)"
@@ -97,12 +99,13 @@ class Sides:
 
 
 def _sides_sql(measure: Measure) -> str:
-    """Records that differ count as pushed with what stands and as pulled with what was pulled, both on the day of the
-    version that stands."""
+    """Records that differ, also where that was waived, count as pushed with what stands and as pulled with what was
+    pulled, both on the day of the version that stands."""
     return f"""
 WITH day AS MATERIALIZED (
     SELECT {measure.currency} AS currency, {measure.type} AS type, {measure.amount} AS amount,
-           {WAS_PUSHED} AS was_pushed, {WAS_PULLED} AS was_pulled, differing.payload::json AS said
+           {WAS_PUSHED} AS was_pushed, {WAS_PULLED} AS was_pulled,
+           coalesce(differing.payload, waived.payload)::json AS said
       FROM {measure.table} s {DOORS_SQL}
      WHERE s.environment_id = %(environment)s AND s.{measure.date} >= %(start)s AND s.{measure.date} < %(end)s
 )

@@ -15,7 +15,7 @@ from django.views.decorators.http import require_POST
 
 from entities.addresses import portal_url
 from entities.door_lists import differences_in
-from entities.models import Entity
+from entities.models import Difference, Entity
 from entities.totals import MEASURES, Line
 from integrations.api.parameters import read_date
 from integrations.models import DoubledDay
@@ -24,7 +24,7 @@ from integrations.reconciliation.counting import countable_feed, last_counting
 from integrations.reconciliation.days import DAY, Side, day_of, lines_of, newest_totals
 from integrations.reconciliation.doubled import say_which_is_right
 from integrations.reconciliation.taking import MOST_TAKEN, Taken, take_pulled
-from integrations.reconciliation.waivers import waive, withdraw_waiver
+from integrations.reconciliation.waivers import waive, waive_records, withdraw_waiver
 from onboarding.control_reading import TypedRow, give_control_totals, read_csv, read_row, typed_rows
 from onboarding.days import time_zone_of
 from onboarding.reconciliation_pages import cell_of, entity_of, place_of
@@ -170,20 +170,23 @@ def _back(request: PortalRequest, day: str, entity: str) -> HttpResponse:
 @portal_view(roles=MANAGERS)
 @require_POST
 def take(request: PortalRequest, day: str, entity: str) -> HttpResponse:
-    """Those that are marked, or with `all` the first thousand of the line."""
-    place, kind = place_of(request, day), entity_of(entity)
-    cell = cell_of(request, place, kind, request.POST)
-    marked = [
-        int(text) for text in request.POST.getlist("difference") if text.isascii() and text.isdigit() and len(text) < 19
-    ]
-    numbers = None if request.POST.get("all") else marked
-    found = differences_in(cell, numbers=numbers, limit=MOST_TAKEN)
+    kind = entity_of(entity)
+    found = _meant(request, day, kind)
     if not found:
         messages.info(request, "Nothing was marked: nothing was taken.")
         return _back(request, day, entity)
     taken = take_pulled(request.environment, kind.value, found, actor=audit_actor(request))
     messages.success(request, words_of_taken(taken))
     return _back(request, day, entity)
+
+
+def _meant(request: PortalRequest, day: str, kind: Entity) -> list[Difference]:
+    """The differences that are marked, or with `all` the first thousand of the line."""
+    cell = cell_of(request, place_of(request, day), kind, request.POST)
+    marked = [
+        int(text) for text in request.POST.getlist("difference") if text.isascii() and text.isdigit() and len(text) < 19
+    ]
+    return differences_in(cell, numbers=None if request.POST.get("all") else marked, limit=MOST_TAKEN)
 
 
 def words_of_taken(taken: Taken) -> str:
@@ -195,6 +198,29 @@ def words_of_taken(taken: Taken) -> str:
     if taken.refused:
         parts.append(f"{taken.refused:,} refused: they do not pass the checks any more, and are in quarantine.")
     return " ".join(parts)
+
+
+@portal_view(roles=MANAGERS)
+@require_POST
+def leave(request: PortalRequest, day: str, entity: str) -> HttpResponse:
+    """Those that are marked, or all, stay as pushed."""
+    kind = entity_of(entity)
+    found = _meant(request, day, kind)
+    if not found:
+        messages.info(request, "Nothing was marked: nothing was waived.")
+        return _back(request, day, entity)
+    try:
+        waived = waive_records(
+            request.environment,
+            kind.value,
+            found,
+            reason=request.POST.get("reason", ""),
+            actor=audit_actor(request),
+        )
+        messages.success(request, f"{waived:,} waived: what was pushed stays, until either version changes.")
+    except ValidationError as refusal:
+        messages.error(request, " ".join(refusal.messages))
+    return _back(request, day, entity)
 
 
 @portal_view(roles=MANAGERS)

@@ -240,6 +240,7 @@ def _json_lines(rows: Iterator[shown.RecordRow]) -> Iterator[str]:
 
 
 def as_json(row: shown.RecordRow) -> dict[str, Any]:
+    accepted = row.accepted
     return {
         "key": row.key,
         "date": row.date,
@@ -247,4 +248,5 @@ def as_json(row: shown.RecordRow) -> dict[str, Any]:
         "amount": row.amount,
         "updated_at": row.updated_at,
         "fields": [{"name": pair.name, "stored": pair.here, "pulled": pair.there} for pair in row.fields],
+        "waiver": {"reason": accepted.reason, "at": accepted.at, "by": accepted.by or None} if accepted else None,
     }

@@ -38,6 +38,7 @@ TITLES = {
     Which.ONLY_PUSHED: "Only pushed",
     Which.ONLY_PULLED: "Only pulled",
     Which.DIFFERENT: "Different",
+    Which.WAIVED: "Waived",
 }
 
 
@@ -76,9 +77,10 @@ def month_of(text: str, today: dt.date) -> Month:
 
 
 @dataclass(frozen=True)
-class MatrixCell:
+class Named:
+    """A day of an entity, by its name and how it stands."""
+
     day: EntityDay
-    doubled: bool
 
     @property
     def label(self) -> str:
@@ -91,6 +93,11 @@ class MatrixCell:
     @property
     def word(self) -> str:
         return look(self.day.state)[1]
+
+
+@dataclass(frozen=True)
+class MatrixCell(Named):
+    doubled: bool
 
     @property
     def count(self) -> int:
@@ -184,15 +191,10 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Table:
+class Table(Named):
     """A day of an entity as it is shown."""
 
-    day: EntityDay
     rows: list[Row]
-
-    @property
-    def label(self) -> str:
-        return str(Entity(self.day.entity).label)
 
     @property
     def has_type(self) -> bool:
@@ -201,14 +203,6 @@ class Table:
     @property
     def has_sum(self) -> bool:
         return MEASURES[self.day.entity].has_sum
-
-    @property
-    def tone(self) -> str:
-        return look(self.day.state)[0]
-
-    @property
-    def word(self) -> str:
-        return look(self.day.state)[1]
 
 
 def table_of(day: EntityDay) -> Table:
@@ -282,6 +276,15 @@ class FieldPair:
 
 
 @dataclass(frozen=True)
+class Accepted:
+    """That somebody left a record as pushed."""
+
+    reason: str
+    at: dt.datetime
+    by: str
+
+
+@dataclass(frozen=True)
 class RecordRow:
     """A record of a list; `fields` are those in which the pushed and the pulled version differ."""
 
@@ -293,6 +296,7 @@ class RecordRow:
     updated_at: dt.datetime
     difference_id: int | None
     fields: list[FieldPair]
+    accepted: Accepted | None
 
 
 def record_rows(entity: Entity, records: Iterable[Any], *, personal: bool) -> list[RecordRow]:
@@ -306,6 +310,7 @@ def record_rows(entity: Entity, records: Iterable[Any], *, personal: bool) -> li
             updated_at=row.updated_at,
             difference_id=row.difference_id,
             fields=[_pair(row, name, personal=personal) for name in row.differing_fields or ()],
+            accepted=Accepted(row.waived_because, row.waived_at, row.waived_by) if row.waived_at else None,
         )
         for row in records
     ]

@@ -56,6 +56,7 @@ RECONCILIATION: list[URLPattern | URLResolver] = [
     path("<slug:day>/<slug:entity>/", reconciliation_pages.cell, name="reconciliation-cell"),
     path("<slug:day>/<slug:entity>/download/", reconciliation_pages.download, name="reconciliation-download"),
     path("<slug:day>/<slug:entity>/take/", reconciliation_actions.take, name="reconciliation-take"),
+    path("<slug:day>/<slug:entity>/leave/", reconciliation_actions.leave, name="reconciliation-leave"),
     path("<slug:day>/<slug:entity>/waive/", reconciliation_actions.waive_difference, name="reconciliation-waive"),
     path("<slug:day>/<slug:entity>/withdraw/", reconciliation_actions.withdraw, name="reconciliation-withdraw"),
 ]

@@ -386,14 +386,15 @@ class ConnectionFactory(DjangoModelFactory[Connection]):
     base_url = "https://api.casino.example/v2"
     auth = Connection.Auth.HEADER
     auth_header = "X-Api-Key"
+    secret = CONNECTION_SECRET
     is_on = True
     passed_at = factory.LazyFunction(timezone.now)
 
     @classmethod
     def _create(cls, model_class: type[Connection], *args: Any, **kwargs: Any) -> Connection:
-        """Its secret is `CONNECTION_SECRET`."""
+        secret = kwargs.pop("secret")
         connection = model_class(**kwargs)
-        put_secret(connection, CONNECTION_SECRET)
+        put_secret(connection, secret)
         connection.save(force_insert=True)
         return connection
 

@@ -37,7 +37,10 @@ class Sighting(models.Model):
 
 
 class Difference(models.Model):
-    """A pulled record that differs from the pushed one of the same key, which stands. At most one open a record."""
+    """A pulled record that differs from the pushed one of the same key, which stands. At most one open a record.
+
+    A waived one holds for just these two versions: until a batch writes the record anew, or another version is pulled.
+    """
 
     class Outcome(models.TextChoices):
         TAKEN = "taken", "The pulled one was taken"
@@ -78,6 +81,11 @@ class Difference(models.Model):
             models.Index(fields=["environment", "id"], name="difference_by_id"),
             models.Index(fields=["environment", "entity", "fetched_at"], name="difference_by_time"),
             models.Index(fields=["environment", "entity", "closed_at"], name="difference_by_closing"),
+            models.Index(
+                fields=["environment", "entity", "record_id", "-id"],
+                condition=models.Q(outcome="waived"),
+                name="difference_waived",
+            ),
         ]
 
     def __str__(self) -> str:

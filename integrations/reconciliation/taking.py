@@ -12,6 +12,7 @@ from django.utils import timezone
 from entities.models import Batch, Difference
 from entities.pipeline import Door, Policy, Report, ingest
 from entities.pipeline.report import CREATED, UNCHANGED, UPDATED
+from integrations.reconciliation.words import target_of
 from track360 import audit
 from track360.audit import Actor
 from track360.models import Environment
@@ -68,6 +69,5 @@ def _close(environment: Environment, entity: str, rows: list[Difference], actor:
             "difference.taken",
             actor=actor,
             environment=environment,
-            target=f"{len(taken)} of {entity}" if len(taken) > 1 else f"{entity} {taken[0].key}",
-            keys=[row.key for row in taken[:20]],
+            **target_of(entity, taken),
         )

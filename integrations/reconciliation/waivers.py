@@ -1,17 +1,19 @@
-"""A difference that somebody accepts, with a reason."""
+"""A difference that somebody accepts, with a reason: of a day's figures, or of records."""
 
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from entities.models import Difference
 from integrations.models import Waiver
 from integrations.reconciliation.compare import State, compared
-from integrations.reconciliation.words import checked_reason
+from integrations.reconciliation.words import checked_reason, target_of
 from track360 import audit
 from track360.audit import Actor
 from track360.models import Environment
@@ -85,3 +87,30 @@ def _standing(environment: Environment, entity: str, day: dt.date, currency: str
 
 def _name(entity: str, day: dt.date, currency: str, type: str) -> str:
     return " ".join(part for part in (entity, "of", str(day), currency, type) if part)
+
+
+@transaction.atomic
+def waive_records(
+    environment: Environment, entity: str, differences: Sequence[Difference], *, reason: str, actor: Actor
+) -> int:
+    """Leave records as pushed though the pulled ones differ; gives how many. The same pulled version opens none again.
+
+    Raises ValidationError `reason`.
+    """
+    reason = checked_reason(reason, missing="Say why the pushed versions stay.")
+    open_ones = Difference.objects.filter(
+        environment=environment, entity=entity, pk__in=[row.pk for row in differences], closed_at=None
+    )
+    waived = list(open_ones.select_for_update().order_by("record_id"))  # the order in which a batch notes them
+    open_ones.update(
+        outcome=Difference.Outcome.WAIVED,
+        reason=reason,
+        closed_at=timezone.now(),
+        closed_by=actor.user,
+        client_id=actor.client_id,
+    )
+    if waived:
+        audit.record(
+            "difference.waived", actor=actor, environment=environment, reason=reason, **target_of(entity, waived)
+        )
+    return len(waived)

@@ -1,4 +1,4 @@
-"""The envelope of short lists, which are at hand as a whole: their cursor is a place in the list."""
+"""The envelope of short lists, which are at hand as a whole: their cursor is a place in the list. And any cursor."""
 
 from __future__ import annotations
 
@@ -15,6 +15,28 @@ from track360.problems import Problem
 Row = TypeVar("Row")
 
 
+def read_cursor(cursor: str, *, salt: str) -> Any:
+    """What stands in a `next_cursor` of the list that `salt` names. Raises Problem."""
+    try:
+        return signing.loads(cursor, salt=salt)
+    except signing.BadSignature:
+        raise Problem(
+            "invalid_cursor", "The cursor does not belong to this list with these filters. Begin again without it."
+        ) from None
+
+
+def place_in(
+    *, salt: str, page: int = 1, per_page: int = DEFAULT_PER_PAGE, cursor: str | None = None
+) -> tuple[int, int]:
+    """The number of the page, and where in the list it begins. Raises Problem."""
+    if cursor is not None:
+        number, start = read_cursor(cursor, salt=salt)
+        return number, start
+    if page * per_page > MAX_DEPTH:
+        raise Problem("page_too_deep", f"page x per_page may be at most {MAX_DEPTH:,}; read on by meta.next_cursor.")
+    return page, (page - 1) * per_page
+
+
 def page_of(
     rows: Sequence[Row] | QuerySet[Any],
     render: Callable[[Any], Json],
@@ -25,16 +47,7 @@ def page_of(
     cursor: str | None = None,
 ) -> Json:
     """One page in the envelope. `salt` names the list with its filters and its owner. Raises Problem."""
-    start = (page - 1) * per_page
-    if cursor is not None:
-        try:
-            page, start = signing.loads(cursor, salt=salt)
-        except signing.BadSignature:
-            raise Problem(
-                "invalid_cursor", "The cursor does not belong to this list with these filters. Begin again without it."
-            ) from None
-    elif page * per_page > MAX_DEPTH:
-        raise Problem("page_too_deep", f"page x per_page may be at most {MAX_DEPTH:,}; read on by meta.next_cursor.")
+    page, start = place_in(salt=salt, page=page, per_page=per_page, cursor=cursor)
     total = rows.count() if isinstance(rows, QuerySet) else len(rows)
     end = start + per_page
     return {

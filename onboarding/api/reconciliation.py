@@ -14,7 +14,7 @@ from django.utils import timezone
 from rest_framework.request import Request
 
 from entities.door_lists import Cell, Which, differences_in, records_in
-from entities.models import Entity
+from entities.models import Difference, Entity
 from entities.selectors import DEFAULT_PER_PAGE
 from entities.totals import Line
 from integrations.api.answers import json_answer
@@ -29,9 +29,9 @@ from integrations.reconciliation.control import put_control_totals
 from integrations.reconciliation.days import DAY, FIRST_DAY, bounds_of, day_of, days_between
 from integrations.reconciliation.doubled import doubled_days, say_which_is_right
 from integrations.reconciliation.taking import MOST_TAKEN, take_pulled
-from integrations.reconciliation.waivers import waive, withdraw_waiver
+from integrations.reconciliation.waivers import waive, waive_records, withdraw_waiver
 from onboarding.api import reconciliation_shapes as shapes
-from onboarding.api.lists import page_of
+from onboarding.api.lists import page_of, read_cursor
 from onboarding.days import time_zone_of
 from onboarding.reconciliation_pages import as_json
 from onboarding.reconciliation_view import record_rows
@@ -194,7 +194,7 @@ class Differences(OfDay):
     }
     operations = {
         "GET": Operation(
-            "List the records that came by one door only, or differ between the two",
+            "List the records that came by one door only, or differ between the two, waived or not",
             {200: ("A page; by the records' date and id.", shapes.RECORD_PAGE)},
             path=shapes.PATH,
         )
@@ -217,14 +217,22 @@ class Differences(OfDay):
 def _position(cursor: str | None, salt: str) -> tuple[str, int] | None:
     if cursor is None:
         return None
-    try:
-        number, moment = signing.loads(cursor, salt=salt)
-    except signing.BadSignature:
-        raise Problem("invalid_cursor", "The cursor belongs to another list. Begin again without it.") from None
+    number, moment = read_cursor(cursor, salt=salt)
     return moment, number
 
 
-class Take(OfDay):
+class OfRecords(OfDay):
+    """A call about records that differ: those of the ids, else all of the cell."""
+
+    def meant(self, body: Json) -> list[Difference]:
+        numbers = [int(number) for number in body["ids"]] if "ids" in body else None
+        found = differences_in(self.cell(body), numbers=numbers, limit=MOST_TAKEN)
+        if not found:
+            raise Problem("not_found", "No open difference of this day is meant by that.")
+        return found
+
+
+class Take(OfRecords):
     operations = {
         "POST": Operation(
             f"Take the pulled versions of records that differ, up to {MOST_TAKEN:,} at once",
@@ -236,20 +244,37 @@ class Take(OfDay):
 
     def post(self, request: Request, *, entity: str, date: str) -> HttpResponse:
         self.place(request, entity, date)
-        body = self.body(request)
-        numbers = [int(number) for number in body["ids"]] if "ids" in body else None
-        found = differences_in(self.cell(body), numbers=numbers, limit=MOST_TAKEN)
-        if not found:
-            raise Problem("not_found", "No open difference of this day is meant by that.")
+        found = self.meant(self.body(request))
         taken = take_pulled(self.env, self.kind.value, found, actor=self.actor(request))
         return json_answer({"data": {"taken": taken.taken, "kept": taken.kept, "refused": taken.refused}})
+
+
+class WaiveRecords(OfRecords):
+    operations = {
+        "POST": Operation(
+            f"Leave records that differ as pushed, with a reason, up to {MOST_TAKEN:,} at once",
+            {200: ("How many.", data(shapes.WAIVED))},
+            body=shapes.WAIVE_RECORDS,
+            path=shapes.PATH,
+        )
+    }
+
+    def post(self, request: Request, *, entity: str, date: str) -> HttpResponse:
+        self.place(request, entity, date)
+        body = self.body(request)
+        found = self.meant(body)
+        try:
+            waived = waive_records(self.env, self.kind.value, found, reason=body["reason"], actor=self.actor(request))
+        except ValidationError as refusal:
+            raise refused_by(refusal) from None
+        return json_answer({"data": {"waived": waived}})
 
 
 class Waive(OfDay):
     parameters = {"DELETE": CELL}
     operations = {
         "POST": Operation(
-            "Accept a difference with a reason; it holds for just that difference",
+            "Accept a difference of the figures with a reason; it holds for just that difference",
             {200: ("Accepted.", data(shapes.WAIVER))},
             body=shapes.WAIVE,
             path=shapes.PATH,
@@ -347,6 +372,7 @@ urlpatterns: list[URLPattern] = [
     path("api/v1/reconciliation/<str:entity>/count", Count.as_view()),
     path(OF_DAY, DayDetail.as_view()),
     path(f"{OF_DAY}/differences", Differences.as_view()),
+    path(f"{OF_DAY}/differences/waive", WaiveRecords.as_view()),
     path(f"{OF_DAY}/take", Take.as_view()),
     path(f"{OF_DAY}/waive", Waive.as_view()),
 ]

@@ -138,21 +138,25 @@ CONTROL_TOTALS: Json = {
 CURRENCY: Json = {"type": "string", "maxLength": 3, "pattern": "^[A-Z]*$"}
 TYPE: Json = {"type": "string", "maxLength": 32, "pattern": "^[a-z_]*$"}
 REASON: Json = {"type": "string", "minLength": 1, "maxLength": LONGEST_REASON, "pattern": "^[^\\u0000]*$"}
-TAKE: Json = {
-    "type": "object",
-    "properties": {
-        "ids": {
-            "type": "array",
-            "description": "Of the differences; without it, all of the day, or of the currency and type.",
-            "items": {"type": "integer", "minimum": 1, "maximum": 2**63 - 1},
-            "minItems": 1,
-            "maxItems": MOST_TAKEN,
-        },
-        "currency": CURRENCY,
-        "type": TYPE,
+MEANT: Json = {
+    "ids": {
+        "type": "array",
+        "description": "Of the differences; without it, all of the day, or of the currency and type.",
+        "items": {"type": "integer", "minimum": 1, "maximum": 2**63 - 1},
+        "minItems": 1,
+        "maxItems": MOST_TAKEN,
     },
+    "currency": CURRENCY,
+    "type": TYPE,
+}
+TAKE: Json = {"type": "object", "properties": MEANT, "additionalProperties": False}
+WAIVE_RECORDS: Json = {
+    "type": "object",
+    "required": ["reason"],
+    "properties": {**MEANT, "reason": REASON},
     "additionalProperties": False,
 }
+WAIVED = record({"waived": COUNT})
 COUNTED = record({"first": DAY_ITSELF, "last": DAY_ITSELF})
 TAKEN = record(
     {
@@ -182,6 +186,8 @@ RECORD = record(
         "amount": or_null({"type": "number"}),
         "updated_at": MOMENT,
         "fields": {"type": "array", "items": record({"name": TEXT, "stored": TEXT, "pulled": TEXT})},
+        "waiver": or_null(record({"reason": TEXT, "at": MOMENT, "by": or_null(TEXT)}))
+        | {"description": "Of those that differ and were left as pushed."},
     }
 )
 RECORD_PAGE: Json = record(

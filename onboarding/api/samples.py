@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import orjson
 from django.core import signing
@@ -13,7 +13,7 @@ from django.urls import URLPattern, path
 from rest_framework.request import Request
 
 from entities.models import Entity
-from entities.selectors import DEFAULT_PER_PAGE, MAX_DEPTH
+from entities.selectors import DEFAULT_PER_PAGE
 from integrations.api.answers import LISTED_ERRORS, json_answer
 from integrations.api.log_views import envelope
 from integrations.api.manage import Json, ManageView, Operation, refused_by
@@ -22,6 +22,7 @@ from integrations.api.shapes import COUNT, MOMENT, TEXT, data, or_null, record, 
 from integrations.api.shapes import envelope as envelope_shape
 from integrations.api.views import PAGING, paging
 from integrations.selectors import page_by_time
+from onboarding.api.lists import place_in
 from onboarding.models import Sample
 from onboarding.sample_reading import MAX_SAMPLE_RECORDS
 from onboarding.sample_results import Checked, checked_records, sample_for, samples_for
@@ -147,8 +148,9 @@ class SampleRefused(OneSample):
 
     def get(self, request: Request, *, sample_id: str) -> HttpResponse:
         sample = self.sample(request, sample_id)
-        page, start = self._place(sample, **paging(self.query))
-        per_page = self.query.get("per_page", DEFAULT_PER_PAGE)
+        place = paging(self.query)
+        page, start = place_in(salt=_salt(sample), **place)
+        per_page = place.get("per_page", DEFAULT_PER_PAGE)
         found = checked_records(sample, faulty=True, start=start, limit=per_page) if sample.finished_at else []
         end = start + len(found)
         more = bool(found) and end < sample.invalid
@@ -159,20 +161,6 @@ class SampleRefused(OneSample):
             "next_cursor": signing.dumps([page + 1, end], salt=_salt(sample)) if more else None,
         }
         return json_answer({"data": [refused(sample, checked) for checked in found], "meta": meta})
-
-    def _place(
-        self, sample: Sample, *, page: int = 1, per_page: int = DEFAULT_PER_PAGE, cursor: str | None = None
-    ) -> Any:
-        """The page's number and the position of its first record among the refused. Raises Problem."""
-        self.query["per_page"] = per_page
-        if cursor is not None:
-            try:
-                return signing.loads(cursor, salt=_salt(sample))
-            except signing.BadSignature:
-                raise Problem("invalid_cursor", "The cursor does not belong to this list. Begin again.") from None
-        if page * per_page > MAX_DEPTH:
-            raise Problem("page_too_deep", f"page x per_page may be at most {MAX_DEPTH:,}. Pass meta.next_cursor.")
-        return page, (page - 1) * per_page
 
 
 def _salt(sample: Sample) -> str:

@@ -136,6 +136,7 @@ UNKNOWN = (422, ["unknown_customer"])
 WRITES: dict[str, tuple[Any, tuple[int, list[str]]]] = {
     "POST /api/v1/igaming/customers/{key}/erase": ({}, (404, [])),
     "PUT /api/v1/reconciliation/{entity}/days/{date}": ({"totals": []}, (200, [])),
+    "POST /api/v1/reconciliation/{entity}/days/{date}/differences/waive": ({"reason": "x"}, (404, [])),
     "POST /api/v1/reconciliation/{entity}/days/{date}/take": ({}, (404, [])),
     "POST /api/v1/reconciliation/{entity}/days/{date}/waive": ({"reason": "x"}, (422, ["difference"])),
     "DELETE /api/v1/reconciliation/{entity}/days/{date}/waive": ({}, (404, [])),

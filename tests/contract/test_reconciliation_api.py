@@ -167,6 +167,24 @@ def test_the_pulled_version_is_taken(hybrid: Caller) -> None:
     assert hybrid.post(f"{DAY}/take", {}).status_code == 404
 
 
+def test_records_that_differ_are_waived_with_a_reason(hybrid: Caller) -> None:
+    address = f"{DAY}/differences/waive"
+    (row,) = hybrid.get(f"{DAY}/differences").json()["data"]
+    assert row["waiver"] is None
+    assert hybrid.post(address, {"ids": [row["id"]]}).status_code == 422
+    assert hybrid.post(address, {"ids": [row["id"]], "reason": " "}).status_code == 422
+    assert hybrid.post(address, {"currency": "EUR", "reason": "Ours is right."}).status_code == 404
+
+    waived = hybrid.post(address, {"ids": [row["id"]], "reason": "Ours is right."})
+
+    assert exactly(waived) == {"data": {"waived": 1}}
+    assert hybrid.get(f"{DAY}/differences").json()["data"] == []
+    (left,) = exactly(hybrid.get(f"{DAY}/differences", params={"list": "waived"}))["data"]
+    assert (left["id"], left["fields"], left["waiver"]["reason"]) == (row["id"], row["fields"], "Ours is right.")
+    assert Transaction.objects.get(transaction_id="txn_889001").source == "push"
+    assert hybrid.post(address, {"reason": "Again."}).status_code == 404
+
+
 def test_a_difference_is_waived_and_the_waiver_withdrawn(counted: Caller) -> None:
     put(counted, total(2, "1500.01"))
     assert counted.post(f"{DAY}/waive", {"currency": "USD"}).status_code == 422

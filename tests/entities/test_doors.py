@@ -132,6 +132,75 @@ def test_what_is_taken_back_leaves_no_difference_to_decide_on(environment: Envir
     assert not Sighting.objects.exists()
 
 
+def waive_the_open_one() -> None:
+    Difference.objects.filter(closed_at=None).update(outcome="waived", reason="A test.", closed_at=timezone.now())
+
+
+def outcomes() -> list[str]:
+    return list(Difference.objects.order_by("pk").values_list("outcome", flat=True))
+
+
+def test_a_waived_difference_that_is_pulled_again_opens_none_but_another_one_does(environment: Environment) -> None:
+    ingest(environment, "transactions", one())
+    pull(environment, one(status="reversed"), door=Door.COMPARE)
+    waive_the_open_one()
+
+    again = pull(environment, one(status="reversed"), door=Door.COMPARE)
+    assert (again.outcomes, outcomes()) == (["stale"], ["waived"])
+
+    pull(environment, one(status="declined"), door=Door.COMPARE)
+    assert outcomes() == ["waived", ""]
+
+    # While another one is open it follows what is pulled; and what was waived before the last waiver counts no more.
+    pull(environment, one(status="reversed"), door=Door.COMPARE)
+    assert Difference.objects.get(closed_at=None).payload["status"] == "reversed"
+    pull(environment, one(status="declined"), door=Door.COMPARE)
+    waive_the_open_one()
+    pull(environment, one(status="declined"), door=Door.COMPARE)
+    assert outcomes() == ["waived", "waived"]
+    pull(environment, one(status="reversed"), door=Door.COMPARE)
+    assert outcomes() == ["waived", "waived", ""]
+
+
+def test_a_waiver_is_of_the_pushed_version_too(environment: Environment) -> None:
+    ingest(environment, "transactions", one(status="pending"))
+    pull(environment, one(status="reversed"), door=Door.COMPARE)
+    waive_the_open_one()
+    ingest(environment, "transactions", one(status="pending"))  # the same again is none
+    pull(environment, one(status="reversed"), door=Door.COMPARE)
+    assert outcomes() == ["waived"]
+
+    ingest(environment, "transactions", one(status="declined"))
+    pull(environment, one(status="reversed"), door=Door.COMPARE)
+
+    assert outcomes() == ["waived", ""]
+
+
+def test_a_waiver_outlives_a_dollar_amount_that_is_filled_in(environment: Environment) -> None:
+    sent = {"currency": "BRL", "amount_usd": ..., "transaction_date": "2026-11-20T10:00:00Z"}  # no rate is known yet
+    ingest(environment, "transactions", one(**sent))
+    pull(environment, one(**sent, status="reversed"), door=Door.COMPARE)
+    waive_the_open_one()
+    FxRate.objects.create(currency="BRL", day=stored(environment).transaction_date.date(), usd_rate="0.18")
+    assert fill_missing(environment) == 1
+
+    pull(environment, one(**sent, status="reversed"), door=Door.COMPARE)
+
+    assert outcomes() == ["waived"]
+
+
+def test_a_waiver_ends_where_both_agree(environment: Environment) -> None:
+    ingest(environment, "transactions", one())
+    pull(environment, one(status="reversed"), door=Door.COMPARE)
+    waive_the_open_one()
+
+    pull(environment, one(), door=Door.COMPARE)
+    assert Difference.objects.get().outcome == "agrees"
+    pull(environment, one(status="reversed"), door=Door.COMPARE)
+
+    assert outcomes() == ["agrees", ""]
+
+
 def test_comparing_looks_only_at_the_fields_that_the_source_has(environment: Environment) -> None:
     ingest(environment, "transactions", one(note="ours"))
     records = one()

@@ -25,7 +25,7 @@ from integrations.reconciliation.control import put_control_totals
 from integrations.reconciliation.days import Side, bounds_of, settles_at
 from integrations.reconciliation.doubled import say_which_is_right
 from integrations.reconciliation.taking import Taken, take_pulled
-from integrations.reconciliation.waivers import waive, withdraw_waiver
+from integrations.reconciliation.waivers import waive, waive_records, withdraw_waiver
 from tests.factories import ActivityFactory, CustomerFactory, TransactionFactory
 from tests.payloads import sample
 from track360.audit import Actor
@@ -216,6 +216,55 @@ def test_a_version_pushed_after_the_fetch_is_never_replaced(hybrid: Environment)
     assert take_pulled(hybrid, "transactions", differences_in(cell(hybrid), limit=10), actor=ACTOR) == Taken(kept=1)
     assert Difference.objects.get().closed_at is None
     assert keys(hybrid, Which.DIFFERENT) == ["txn_4"]
+
+
+# -- Leaving what was pushed ------------------------------------------------------
+
+
+@committed
+def test_a_waived_record_is_no_difference_and_still_counts_as_it_was_pulled(hybrid: Environment):
+    found = differences_in(cell(hybrid), limit=10)
+
+    assert waive_records(hybrid, "transactions", found, reason=" A test of ours. ", actor=ACTOR) == 1
+
+    closed = Difference.objects.get()
+    assert (closed.outcome, closed.reason, closed.client_id) == ("waived", "A test of ours.", "platform")
+    assert closed.closed_at is not None
+    event = AuditEvent.objects.get(action="difference.waived")
+    assert (event.target, event.detail) == ("transactions txn_4", {"reason": "A test of ours.", "keys": ["txn_4"]})
+    assert keys(hybrid, Which.DIFFERENT) == []
+    assert differences_in(cell(hybrid), limit=10) == []
+    assert keys(hybrid, Which.ONLY_PUSHED) == ["txn_2"]
+    (waived,) = records_in(cell(hybrid), Which.WAIVED, limit=10)
+    assert (waived.transaction_id, waived.waived_because, waived.waived_by) == ("txn_4", "A test of ours.", "platform")
+    refresh(hybrid, "UTC")
+    assert newest(hybrid, Side.PUSHED) == [("deposit", 3, "30.00")]
+    assert newest(hybrid, Side.PULLED) == [("bonus", 1, "11.00"), ("deposit", 2, "17.50")]
+
+
+@committed
+def test_a_version_pushed_after_the_waiver_is_no_more_waived(hybrid: Environment):
+    waive_records(hybrid, "transactions", differences_in(cell(hybrid), limit=10), reason="A test.", actor=ACTOR)
+    ingest(hybrid, "transactions", [one(4, amount_currency=Decimal(99))])
+
+    assert keys(hybrid, Which.WAIVED) == []
+    assert keys(hybrid, Which.ONLY_PUSHED) == ["txn_2", "txn_4"]
+    pull(hybrid, [one(4, amount_currency=Decimal(11), transaction_type="bonus")])
+    assert keys(hybrid, Which.DIFFERENT) == ["txn_4"]
+
+
+def test_records_are_waived_with_a_reason_alone_and_once(environment: Environment, customer: str):
+    ingest(environment, "transactions", [one(1)])
+    pull(environment, [one(1, note="another")])
+    found = differences_in(cell(environment), limit=10)
+    with pytest.raises(ValidationError) as refused:
+        waive_records(environment, "transactions", found, reason=" ", actor=ACTOR)
+    assert (refused.value.code, Difference.objects.get().closed_at) == ("reason", None)
+
+    assert waive_records(environment, "transactions", found, reason="A test.", actor=ACTOR) == 1
+    assert waive_records(environment, "transactions", found, reason="Again.", actor=ACTOR) == 0
+    assert Difference.objects.get().reason == "A test."
+    assert AuditEvent.objects.filter(action="difference.waived").count() == 1
 
 
 # -- What changed ---------------------------------------------------------------

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from django.test import Client
+from playwright.sync_api import Browser, sync_playwright
+from pytest_django import Settings
+from pytest_django.live_server_helper import LiveServer
 
+from tests.conftest import CHROMIUM
 from tests.factories import MembershipFactory, PartnerFactory, StaffFactory
 from track360.models import Environment, Partner, User
 
@@ -57,3 +61,13 @@ def staff(db: None, sign_in: SignIn) -> Client:
 def outsider(db: None, sign_in: SignIn) -> Client:
     """Somebody of another partner."""
     return sign_in(MembershipFactory(role="owner", user__email="owner@other.example").user)
+
+
+@pytest.fixture
+def browser(live_server: LiveServer, settings: Settings) -> Iterator[Browser]:
+    """Stands last in a test's list: while it runs, Django's ORM refuses to be called from this thread."""
+    settings.DEBUG = True
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()

@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 import ipaddress
-import itertools
 import os
 from collections.abc import Iterator
 from threading import Thread
-from typing import Any
 
 import pytest
-from django.conf import settings as django_settings
 from django.db import connection
 from django.test import Client
-from playwright.sync_api import Browser, expect, sync_playwright
+from playwright.sync_api import Browser, expect
 from pytest_django import Settings
 from pytest_django.live_server_helper import LiveServer
 
 from integrations.conformance import reports
 from integrations.models import ConformanceReport, Feed
-from tests.conftest import CHROMIUM
 from tests.factories import ConnectionFactory, FeedFactory, ReportFactory
 from tests.partner_api import KEY, PartnerApi, customers, partner_api
+from tests.portal.browsing import context_of, faults_of
 from tests.portal.conftest import SignIn
-from tests.track360.test_look import SCREENS, faults, is_wider_than_the_screen
+from tests.track360.test_look import is_wider_than_the_screen
 from track360.audit import Actor
 from track360.models import Environment
 
@@ -38,30 +35,14 @@ def api(settings: Settings) -> Iterator[PartnerApi]:
 
 
 @pytest.fixture
-def feed(sandbox: Environment, api: PartnerApi, monkeypatch: pytest.MonkeyPatch) -> Feed:
-    monkeypatch.setattr("tests.factories.CONNECTION_SECRET", KEY)
-    made = ConnectionFactory(environment=sandbox, name="Platform API", base_url=api.url)
+def feed(sandbox: Environment, api: PartnerApi) -> Feed:
+    made = ConnectionFactory(environment=sandbox, name="Platform API", base_url=api.url, secret=KEY)
     return FeedFactory(connection=made, entity="customers", path="/records", page_size=20)
 
 
 @pytest.fixture
 def address(feed: Feed) -> str:
     return f"/p/aurora-casino/sandbox/connections/{feed.connection_id}/feeds/{feed.pk}/conformance/"
-
-
-@pytest.fixture
-def browser(live_server: LiveServer, settings: Settings) -> Iterator[Browser]:
-    """Stands last in a test's list: while it runs, Django's ORM refuses to be called from this thread."""
-    settings.DEBUG = True
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
-def cookie(client: Client, live_server: LiveServer) -> Any:
-    name = django_settings.SESSION_COOKIE_NAME
-    return {"name": name, "value": client.cookies[name].value, "url": live_server.url}
 
 
 @pytest.fixture
@@ -88,25 +69,13 @@ def addresses(feed: Feed, address: str, made: ConformanceReport) -> list[str]:
 def test_every_state_is_sound_narrow_and_dark_and_wide_and_light(
     live_server: LiveServer, developer: Client, addresses: list[str], browser: Browser
 ) -> None:
-    found: list[str] = []
-    for number, (address, (width, scheme)) in enumerate(itertools.product(addresses, SCREENS)):
-        cookies = [cookie(developer, live_server)]
-        found += faults(browser, live_server.url + address, width=width, scheme=scheme, cookies=cookies)
-        if folder := os.environ.get("SHOTS"):
-            context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
-            context.add_cookies(cookies)
-            page = context.new_page()
-            page.goto(live_server.url + address)
-            page.screenshot(path=f"{folder}/{number:02}.png", full_page=True)
-            context.close()
-    assert found == []
+    assert faults_of(addresses, client=developer, live_server=live_server, browser=browser) == []
 
 
 def test_on_paper_it_is_the_report_alone(
     live_server: LiveServer, viewer: Client, address: str, made: ConformanceReport, browser: Browser
 ) -> None:
-    context = browser.new_context(viewport={"width": 794, "height": 1123}, color_scheme="dark")
-    context.add_cookies([cookie(viewer, live_server)])
+    context = context_of(browser, viewer, live_server, viewport={"width": 794, "height": 1123}, color_scheme="dark")
     page = context.new_page()
     page.goto(f"{live_server.url}{address}{made.pk}/")
     page.emulate_media(media="print")
@@ -126,8 +95,7 @@ def test_on_paper_it_is_the_report_alone(
 def test_asked_for_on_the_page_it_moves_to_its_end_by_itself(
     live_server: LiveServer, sign_in: SignIn, developer: Client, address: str, browser: Browser
 ) -> None:
-    context = browser.new_context()
-    context.add_cookies([cookie(developer, live_server)])
+    context = context_of(browser, developer, live_server)
     page = context.new_page()
     page.goto(live_server.url + address)
     page.get_by_role("button", name="Check now").click()

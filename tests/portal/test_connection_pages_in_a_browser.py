@@ -3,49 +3,28 @@
 from __future__ import annotations
 
 import ipaddress
-import itertools
-import os
-from collections.abc import Iterator
 from threading import Thread
-from typing import Any
 
 import pytest
-from django.conf import settings as django_settings
 from django.db import connection
 from django.test import Client
 from django.utils import timezone
-from playwright.sync_api import Browser, expect, sync_playwright
+from playwright.sync_api import Browser, expect
 from pytest_django import Settings
 from pytest_django.live_server_helper import LiveServer
 
 from integrations import tasks
 from integrations.models import Connection, ConnectionTest
-from tests.conftest import CHROMIUM
 from tests.factories import ConnectionFactory, FeedFactory, RunFactory
 from tests.partner_server import answers, partner_server
 from tests.payloads import customers
+from tests.portal.browsing import context_of, faults_of
 from tests.portal.test_connection_pages import ended_test
-from tests.track360.test_look import SCREENS, faults
 from track360 import exact_json
 from track360.models import Environment, Partner
 
 pytestmark = pytest.mark.browser
 HOME = "/p/aurora-casino/sandbox/connections/"
-
-
-@pytest.fixture
-def browser(live_server: LiveServer, settings: Settings) -> Iterator[Browser]:
-    """Stands last in a test's list: while it runs, Django's ORM refuses to be called from this thread."""
-    settings.DEBUG = True
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
-def cookie(client: Client, live_server: LiveServer) -> dict[str, str]:
-    name = django_settings.SESSION_COOKIE_NAME
-    return {"name": name, "value": client.cookies[name].value, "url": live_server.url}
 
 
 @pytest.fixture
@@ -79,18 +58,7 @@ def addresses(connections: list[Connection]) -> list[str]:
 def test_every_page_is_sound_narrow_and_dark_and_wide_and_light(
     live_server: LiveServer, developer: Client, connections: list[Connection], addresses: list[str], browser: Browser
 ) -> None:
-    found: list[str] = []
-    for number, (address, (width, scheme)) in enumerate(itertools.product(addresses, SCREENS)):
-        cookies: Any = [cookie(developer, live_server)]
-        found += faults(browser, live_server.url + address, width=width, scheme=scheme, cookies=cookies)
-        if folder := os.environ.get("SHOTS"):
-            context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
-            context.add_cookies(cookies)
-            page = context.new_page()
-            page.goto(live_server.url + address)
-            page.screenshot(path=f"{folder}/{number:02}.png", full_page=True)
-            context.close()
-    assert found == []
+    assert faults_of(addresses, client=developer, live_server=live_server, browser=browser) == []
 
 
 def made_by_a_worker(test_id: str) -> None:
@@ -109,8 +77,7 @@ def test_choices_show_what_they_need_and_a_test_ends_by_itself(
     settings.OUTBOUND_ALLOWED = [(ipaddress.ip_network("127.0.0.0/8"), None)]
     asked: list[str] = []
     monkeypatch.setattr(tasks.test_connection, "delay", asked.append)  # no worker listens here
-    page = browser.new_context(base_url=live_server.url).new_page()
-    page.context.add_cookies([cookie(developer, live_server)])  # type: ignore[list-item]
+    page = context_of(browser, developer, live_server).new_page()
     with partner_server() as server:
         server.replies = [answers(200, exact_json.dumps(customers(3)).encode())]
         page.goto(HOME)

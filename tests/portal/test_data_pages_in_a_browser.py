@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator
 
 import pytest
-from django.conf import settings as django_settings
 from django.test import Client
 from django.utils import timezone
-from playwright.sync_api import Browser, BrowserContext, expect, sync_playwright
-from pytest_django import Settings
+from playwright.sync_api import Browser, expect
 from pytest_django.live_server_helper import LiveServer
 
 from entities.models import Customer
-from tests.conftest import CHROMIUM
 from tests.factories import (
     ActivityFactory,
     ApiRequestFactory,
@@ -29,32 +25,12 @@ from tests.factories import (
     SeenStatusFactory,
     TransactionFactory,
 )
+from tests.portal.browsing import context_of, cookie
 from tests.track360.test_look import SCREENS, faults
 from track360.models import Environment
 
 pytestmark = pytest.mark.browser
 LIST = "/p/aurora-casino/sandbox/customers/"
-
-
-@pytest.fixture
-def browser(live_server: LiveServer, settings: Settings) -> Iterator[Browser]:
-    """Stands last in a test's list: while it runs, Django's ORM refuses to be called from this thread."""
-    settings.DEBUG = True
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
-def cookie(client: Client, live_server: LiveServer) -> dict[str, str]:
-    name = django_settings.SESSION_COOKIE_NAME
-    return {"name": name, "value": client.cookies[name].value, "url": live_server.url}
-
-
-def context_of(browser: Browser, client: Client, live_server: LiveServer, *, scripts: bool = True) -> BrowserContext:
-    context = browser.new_context(java_script_enabled=scripts, base_url=live_server.url)
-    context.add_cookies([cookie(client, live_server)])  # type: ignore[list-item]
-    return context
 
 
 @pytest.fixture

@@ -3,35 +3,21 @@
 from __future__ import annotations
 
 import datetime as dt
-import itertools
-import os
 import random
-from collections.abc import Iterator
 
 import pytest
-from django.conf import settings as django_settings
 from django.test import Client
 from django.utils import timezone
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 from pytest_django.live_server_helper import LiveServer
 
 from integrations.models import Connection, Feed
-from tests.conftest import CHROMIUM
 from tests.factories import ActivityFactory, BatchFactory
-from tests.track360.test_look import SCREENS, faults
+from tests.portal.browsing import faults_of
 from track360.models import Environment
 
 pytestmark = pytest.mark.browser
 HOME = "/p/aurora-casino/production/freshness/"
-
-
-@pytest.fixture
-def browser(live_server: LiveServer) -> Iterator[Browser]:
-    """Stands last in a test's list: while it runs, Django's ORM refuses to be called from this thread."""
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
@@ -71,17 +57,5 @@ def month(production: Environment) -> Environment:
 def test_the_page_is_sound_narrow_and_dark_and_wide_and_light(
     live_server: LiveServer, developer: Client, month: Environment, browser: Browser
 ):
-    name = django_settings.SESSION_COOKIE_NAME
-    cookies = [{"name": name, "value": developer.cookies[name].value, "url": live_server.url}]
     pages = [HOME, f"{HOME}?span=7d", f"{HOME}?span=30d", "/p/aurora-casino/sandbox/freshness/", "/docs/freshness/"]
-    found: list[str] = []
-    for number, (address, (width, scheme)) in enumerate(itertools.product(pages, SCREENS)):
-        found += faults(browser, live_server.url + address, width=width, scheme=scheme, cookies=cookies)
-        if folder := os.environ.get("SHOTS"):
-            context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
-            context.add_cookies(cookies)
-            page = context.new_page()
-            page.goto(live_server.url + address)
-            page.screenshot(path=f"{folder}/{number:02}.png", full_page=True)
-            context.close()
-    assert found == []
+    assert faults_of(pages, client=developer, live_server=live_server, browser=browser) == []

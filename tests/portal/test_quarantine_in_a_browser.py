@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 from concurrent.futures import ThreadPoolExecutor
 
@@ -19,11 +18,9 @@ from entities.replays import SMALL, request_replay, work
 from tests.entities.refused import ACTOR, estimated, refuse, replayed
 from tests.factories import RunFactory
 from tests.payloads import customers, sample, transactions
-from tests.portal.test_data_pages_in_a_browser import browser, context_of, cookie
-from tests.track360.test_look import SCREENS, faults
+from tests.portal.browsing import context_of, faults_of
 from track360.models import Environment
 
-__all__ = ["browser"]
 pytestmark = pytest.mark.browser
 QUARANTINE = "/p/aurora-casino/sandbox/quarantine/"
 
@@ -69,11 +66,8 @@ def pages(sandbox: Environment) -> list[str]:
 def test_every_page_is_sound_on_narrow_dark_and_wide_light_screens(
     live_server: LiveServer, developer: Client, pages: list[str], browser: Browser
 ):
-    found: list[str] = []
-    for page, (width, scheme) in itertools.product(pages, SCREENS):
-        cookies = [cookie(developer, live_server)]
-        found += faults(browser, live_server.url + QUARANTINE + page, width=width, scheme=scheme, cookies=cookies)
-    assert found == []
+    addresses = [QUARANTINE + page for page in pages]
+    assert faults_of(addresses, client=developer, live_server=live_server, browser=browser) == []
 
 
 @pytest.mark.parametrize("scripts", [True, False])

@@ -274,6 +274,24 @@ def test_all_of_a_line_are_taken(developer: Client, books: Environment) -> None:
     assert Difference.objects.get().outcome == "taken"
 
 
+@pytest.mark.parametrize("choice", ["marked", "all"])
+def test_records_are_left_as_pushed_with_a_reason(developer: Client, books: Environment, choice: str) -> None:
+    meant = {"all": "1"} if choice == "all" else {"difference": str(Difference.objects.get().pk)}
+    address = f"{PAGE}transactions/leave/"
+    nothing = developer.post(address, cell_form(reason="Ours is right."), follow=True)
+    assert "nothing was waived" in nothing.content.decode()
+    refused = developer.post(address, cell_form(**meant), follow=True)
+    assert "Say why the pushed versions stay." in refused.content.decode()
+
+    done = developer.post(address, cell_form(**meant, reason="Ours is right."), follow=True)
+
+    assert "1 waived: what was pushed stays, until either version changes." in done.content.decode()
+    assert "No record of this line came by both doors and differs." in done.content.decode()
+    text = text_of(developer, f"{CELL}&list=waived")
+    assert all(words in text for words in ("txn_b", "11", "Ours is right.", "dev@aurora.example"))
+    assert AuditEvent.objects.get(action="difference.waived").actor.email == "dev@aurora.example"
+
+
 def test_a_difference_is_accepted_with_a_reason_and_opened_again(developer: Client, books: Environment) -> None:
     refused = developer.post(f"{PAGE}transactions/waive/", cell_form(reason=""), follow=True)
     assert "Say why the difference is accepted." in refused.content.decode()
@@ -308,4 +326,5 @@ def test_a_doubled_day_stands_first_until_somebody_says_which_is_right(
 def test_a_viewer_reads_and_is_offered_nothing_to_change(viewer: Client, books: Environment) -> None:
     assert "Take the pulled" not in text_of(viewer, CELL)
     assert "Accept the difference" not in text_of(viewer, CELL)
+    assert "Waive" not in text_of(viewer, CELL).replace("Waived", "")
     assert "Give control totals" not in text_of(viewer, PAGE)

@@ -3,44 +3,24 @@
 from __future__ import annotations
 
 import datetime as dt
-import itertools
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from threading import Thread
 
 import pytest
-from django.conf import settings as django_settings
 from django.db import connection
 from django.test import Client
 from django.utils import timezone
-from playwright.sync_api import Browser, expect, sync_playwright
-from pytest_django import Settings
+from playwright.sync_api import Browser, expect
 from pytest_django.live_server_helper import LiveServer
 
 from integrations.models import Feed, SyncRun
-from tests.conftest import CHROMIUM
 from tests.factories import ConnectionFactory, FeedFactory, RunFactory, SyncEventFactory
-from tests.track360.test_look import SCREENS, faults
+from tests.portal.browsing import context_of, faults_of
 from track360.models import Environment
 
 pytestmark = pytest.mark.browser
 HOME = "/p/aurora-casino/sandbox/connections/runs/"
 REFUSED = "api.casino.example answered 401 Unauthorized: the key is not, or no longer, valid."
-
-
-@pytest.fixture
-def browser(live_server: LiveServer, settings: Settings) -> Iterator[Browser]:
-    """Stands last in a test's list: while it runs, Django's ORM refuses to be called from this thread."""
-    settings.DEBUG = True
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
-def cookie(client: Client, live_server: LiveServer) -> dict[str, str]:
-    name = django_settings.SESSION_COOKIE_NAME
-    return {"name": name, "value": client.cookies[name].value, "url": live_server.url}
 
 
 @pytest.fixture
@@ -118,19 +98,7 @@ def test_every_page_is_sound_narrow_and_dark_and_wide_and_light(
 ):
     pages = [HOME, f"{HOME}?state=done&kind=backfill", HOME.replace("sandbox", "production")]
     pages += [f"{HOME}{run.pk}/" for run in runs]
-    found: list[str] = []
-    for number, (address, (width, scheme)) in enumerate(itertools.product(pages, SCREENS)):
-        found += faults(
-            browser, live_server.url + address, width=width, scheme=scheme, cookies=[cookie(developer, live_server)]
-        )
-        if folder := os.environ.get("SHOTS"):
-            context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
-            context.add_cookies([cookie(developer, live_server)])  # type: ignore[list-item]
-            page = context.new_page()
-            page.goto(live_server.url + address)
-            page.screenshot(path=f"{folder}/{number:02}.png", full_page=True)
-            context.close()
-    assert found == []
+    assert faults_of(pages, client=developer, live_server=live_server, browser=browser) == []
 
 
 def test_the_list_moves_while_something_runs_and_then_rests(
@@ -143,8 +111,7 @@ def test_the_list_moves_while_something_runs_and_then_rests(
     run: list[SyncRun] = []
     values = {"state": "running", "read": 12_000, "expected": 60_000, "busy_seconds": 4.0}
     elsewhere(lambda: run.append(RunFactory(feed=feeds["transactions"], **values)))
-    page = browser.new_context(base_url=live_server.url).new_page()
-    page.context.add_cookies([cookie(developer, live_server)])  # type: ignore[list-item]
+    page = context_of(browser, developer, live_server).new_page()
     page.goto(HOME)
     expect(page.get_by_text("12,000 of 60,000 rows, 3,000 rows a second, 16 s to go")).to_be_visible()
 
@@ -167,8 +134,7 @@ def test_a_run_is_followed_on_its_page_and_stopped(
 ):
     run: list[SyncRun] = []
     elsewhere(lambda: run.append(RunFactory(feed=feeds["transactions"], state="running", read=1000, expected=None)))
-    page = browser.new_context(base_url=live_server.url).new_page()
-    page.context.add_cookies([cookie(developer, live_server)])  # type: ignore[list-item]
+    page = context_of(browser, developer, live_server).new_page()
     page.goto(HOME)
     page.get_by_role("link", name="Transactions").filter(has=page.locator("strong")).click()
     expect(page.get_by_text("Running: 1,000 rows")).to_be_visible()

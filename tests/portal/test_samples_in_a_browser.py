@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,13 +16,11 @@ from onboarding import samples
 from onboarding.models import Sample
 from onboarding.sample_checks import check_sample
 from onboarding.sample_lessons import lesson_payload
-from tests.portal.test_data_pages_in_a_browser import browser, context_of, cookie
+from tests.portal.browsing import context_of, faults_of
 from tests.portal.test_sample_pages import BAD_ROW, HEADER, ROW
-from tests.track360.test_look import SCREENS, faults
 from track360.audit import Actor
 from track360.models import Environment
 
-__all__ = ["browser"]
 pytestmark = pytest.mark.browser
 SAMPLES = "/p/aurora-casino/sandbox/samples/"
 
@@ -63,11 +60,8 @@ def pages(sandbox: Environment) -> list[str]:
 def test_every_page_is_sound_on_narrow_dark_and_wide_light_screens(
     live_server: LiveServer, developer: Client, pages: list[str], browser: Browser
 ):
-    found: list[str] = []
-    for page, (width, scheme) in itertools.product(pages, SCREENS):
-        cookies = [cookie(developer, live_server)]
-        found += faults(browser, live_server.url + SAMPLES + page, width=width, scheme=scheme, cookies=cookies)
-    assert found == []
+    addresses = [SAMPLES + page for page in pages]
+    assert faults_of(addresses, client=developer, live_server=live_server, browser=browser) == []
 
 
 @pytest.mark.parametrize("scripts", [True, False])

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
 import os
-from collections.abc import Iterator
 
 import pytest
-from django.conf import settings as django_settings
 from django.test import Client
 from django.utils import timezone
-from playwright.sync_api import Browser, expect, sync_playwright
-from pytest_django import Settings
+from playwright.sync_api import Browser, expect
 from pytest_django.live_server_helper import LiveServer
 
 from entities.pipeline import ingest
@@ -19,24 +15,13 @@ from onboarding.closing import request_reset, run_reset
 from onboarding.erasure import erase_customer
 from onboarding.exports import request_export, run_export
 from onboarding.models import SandboxReset, Scope
-from tests.conftest import CHROMIUM
 from tests.payloads import customers
-from tests.track360.test_look import SCREENS, faults
+from tests.portal.browsing import context_of, faults_of
 from track360.audit import Actor
 from track360.models import Environment, User
 
 pytestmark = pytest.mark.browser
 SETTINGS = "/p/aurora-casino/sandbox/settings/"
-
-
-@pytest.fixture
-def browser(live_server: LiveServer, settings: Settings) -> Iterator[Browser]:
-    """Stands last in a test's list: while it runs, Django's ORM refuses to be called from this thread."""
-    settings.DEBUG = True
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
@@ -56,20 +41,14 @@ def addresses(sandbox: Environment, staff: Client) -> list[str]:
 def test_every_settings_page_is_sound(
     live_server: LiveServer, staff: Client, addresses: list[str], browser: Browser
 ) -> None:
-    name = django_settings.SESSION_COOKIE_NAME
-    cookies = [{"name": name, "value": staff.cookies[name].value, "url": live_server.url}]
-    found: list[str] = []
-    for address, (width, scheme) in itertools.product([*addresses, "/docs/retention/"], SCREENS):
-        found += faults(browser, live_server.url + address, width=width, scheme=scheme, cookies=cookies)
-    assert found == []
+    pages = [*addresses, "/docs/retention/"]
+    assert faults_of(pages, client=staff, live_server=live_server, browser=browser) == []
 
 
 def test_a_reset_shows_that_it_is_done_without_a_reload(
     live_server: LiveServer, staff: Client, sandbox: Environment, browser: Browser
 ) -> None:
-    name = django_settings.SESSION_COOKIE_NAME
-    page = browser.new_context(base_url=live_server.url).new_page()
-    page.context.add_cookies([{"name": name, "value": staff.cookies[name].value, "url": live_server.url}])
+    page = context_of(browser, staff, live_server).new_page()
     page.goto(f"{SETTINGS}reset/")
     page.get_by_label("Type aurora-casino to confirm").fill("aurora-casino")
     page.get_by_role("button", name="Empty the sandbox").click()

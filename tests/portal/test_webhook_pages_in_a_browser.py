@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import ipaddress
 import itertools
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from threading import Thread
 
 import pytest
-from django.conf import settings as django_settings
 from django.db import connection
 from django.test import Client
 from django.utils import timezone
-from playwright.sync_api import Browser, expect, sync_playwright
+from playwright.sync_api import Browser, expect
 from pytest_django import Settings
 from pytest_django.live_server_helper import LiveServer
 
@@ -21,29 +19,13 @@ from integrations.models import WebhookEndpoint
 from onboarding import tasks
 from onboarding.models import Delivery
 from onboarding.notifications import end, tell
-from tests.conftest import CHROMIUM
 from tests.factories import WebhookEndpointFactory
 from tests.partner_server import answers, partner_server
-from tests.track360.test_look import SCREENS, faults
+from tests.portal.browsing import context_of, faults_of
 from track360.models import Partner
 
 pytestmark = pytest.mark.browser
 HOME = "/p/aurora-casino/production/"
-
-
-@pytest.fixture
-def browser(live_server: LiveServer, settings: Settings) -> Iterator[Browser]:
-    """Stands last in a test's list: while it runs, Django's ORM refuses to be called from this thread."""
-    settings.DEBUG = True
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
-def cookie(client: Client, live_server: LiveServer) -> dict[str, str]:
-    name = django_settings.SESSION_COOKIE_NAME
-    return {"name": name, "value": client.cookies[name].value, "url": live_server.url}
 
 
 @pytest.fixture
@@ -82,19 +64,7 @@ def test_every_page_is_sound_narrow_and_dark_and_wide_and_light(
     webhooks = f"{HOME}settings/webhooks/"
     pages = [f"{HOME}notifications/", webhooks, f"{webhooks}new/", f"{webhooks}{endpoint.pk}/", "/docs/notifications/"]
     pages += [f"{webhooks}{endpoint.pk}/{what}/" for what in ("rotate", "remove")]
-    found: list[str] = []
-    for number, (address, (width, scheme)) in enumerate(itertools.product(pages, SCREENS)):
-        found += faults(
-            browser, live_server.url + address, width=width, scheme=scheme, cookies=[cookie(developer, live_server)]
-        )
-        if folder := os.environ.get("SHOTS"):
-            context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
-            context.add_cookies([cookie(developer, live_server)])  # type: ignore[list-item]
-            page = context.new_page()
-            page.goto(live_server.url + address)
-            page.screenshot(path=f"{folder}/{number:02}.png", full_page=True)
-            context.close()
-    assert found == []
+    assert faults_of(pages, client=developer, live_server=live_server, browser=browser) == []
 
 
 @pytest.fixture
@@ -124,8 +94,7 @@ def test_the_answer_to_a_test_shows_by_itself(
 ):
     settings.OUTBOUND_ALLOWED = [(ipaddress.ip_network("127.0.0.0/8"), None)]
     monkeypatch.setattr(tasks.call_webhooks, "delay", lambda: None)  # no worker listens here
-    page = browser.new_context(base_url=live_server.url).new_page()
-    page.context.add_cookies([cookie(developer, live_server)])  # type: ignore[list-item]
+    page = context_of(browser, developer, live_server).new_page()
     with partner_server() as server:
         server.replies = [answers(500, b"no such route"), answers(200)]
         page.goto(f"{HOME}notifications/")

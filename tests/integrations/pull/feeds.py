@@ -6,38 +6,46 @@ from typing import Any
 
 from django.utils import timezone
 
-from entities.models import Entity
 from integrations.connections import put_secret
-from integrations.models import Connection, Feed, default_overlap
+from integrations.models import Connection, Feed
+from tests.factories import ConnectionFactory, FeedFactory
+from tests.partner_sources import Database
 from track360.models import Environment
 
 
 def make_connection(environment: Environment, *, secret: str = "", **values: Any) -> Connection:
-    """A REST connection unless `values` say otherwise; tested and switched on."""
-    given = {
-        "name": f"connection {Connection.objects.count() + 1}",
-        "kind": "rest",
-        "base_url": "https://api.example.com",
-    }
-    connection = Connection(environment=environment, is_on=True, passed_at=timezone.now(), **given | values)
-    put_secret(connection, secret)
-    connection.save(force_insert=True)
-    return connection
+    """A REST connection without authentication unless `values` say otherwise; tested and switched on."""
+    plain: dict[str, Any] = {"base_url": "https://api.example.com", "auth": Connection.Auth.NONE, "auth_header": ""}
+    return ConnectionFactory(environment=environment, secret=secret, **plain | values)
+
+
+def connect_to(database: Database, environment: Environment) -> Connection:
+    return make_connection(
+        environment,
+        kind=database.kind,
+        base_url="",
+        host=database.host,
+        port=database.port,
+        database=database.database,
+        user=database.user,
+        ca_certificate=database.ca_certificate,
+        secret=database.password,
+    )
 
 
 def make_feed(connection: Connection, entity: str = "transactions", **values: Any) -> Feed:
-    """Every 15 minutes, due now; tested and switched on."""
-    now = timezone.now()
-    given: dict[str, Any] = {
-        "overlap": default_overlap(Entity(entity)),
-        "every_minutes": 15,
-        "next_run_at": now,
-        "passed_at": now,
-        "is_on": True,
+    """Every 15 minutes, due now and from the beginning; how it is read, `values` say."""
+    plain: dict[str, Any] = {
+        "path": "",
+        "query": {},
+        "records_at": "",
+        "paging": Feed.Paging.NONE,
+        "paging_options": {},
+        "cursor": "",
+        "cursor_moved_at": None,
+        "next_run_at": timezone.now(),
     }
-    return Feed.objects.create(
-        connection=connection, environment=connection.environment, entity=entity, **given | values
-    )
+    return FeedFactory(connection=connection, entity=entity, **plain | values)
 
 
 def unsaved_feed(entity: str = "transactions", *, connection: dict[str, Any], secret: str = "", **values: Any) -> Feed:

@@ -11,7 +11,7 @@ import pytest
 
 from integrations.conformance.reports import examine
 from integrations.models import Feed
-from tests.integrations.pull.feeds import make_connection, make_feed
+from tests.integrations.pull.feeds import connect_to, make_connection, make_feed
 from tests.partner_api import customers
 from tests.partner_sources import Database, datasette_source, or_skip
 from track360.models import Environment
@@ -73,18 +73,7 @@ def test_datasette_passes_all_that_can_be_judged(datasette: str, sandbox: Enviro
 
 
 def _feed_of(database: Database, sandbox: Environment, **values: Any) -> Feed:
-    connection = make_connection(
-        sandbox,
-        kind="postgresql",
-        base_url="",
-        host=database.host,
-        port=database.port,
-        database=database.database,
-        user=database.user,
-        ca_certificate=database.ca_certificate,
-        secret=database.password,
-    )
-    return make_feed(connection, "customers", **values)
+    return make_feed(connect_to(database, sandbox), "customers", **values)
 
 
 @pytest.fixture

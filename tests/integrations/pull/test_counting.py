@@ -11,7 +11,7 @@ from django.utils import timezone
 from integrations.models import DayTotals, Feed
 from integrations.reconciliation import counting
 from integrations.reconciliation.counting import count_at_source, last_counting, request_count
-from tests.integrations.pull.feeds import make_connection, make_feed
+from tests.integrations.pull.feeds import connect_to, make_feed
 from tests.partner_sources import Database
 from track360.audit import Actor
 from track360.models import Environment, Partner
@@ -35,17 +35,7 @@ SELECT 't' || n, 'c1', CASE WHEN n % 2 = 0 THEN 'deposit' ELSE 'bonus' END, 0.10
 def feed(sandbox: Environment, postgres_source: Database) -> Feed:
     for statement in TABLE.split(";"):
         postgres_source.execute(statement)
-    connection = make_connection(
-        sandbox,
-        kind="postgresql",
-        base_url="",
-        host=postgres_source.host,
-        port=postgres_source.port,
-        database=postgres_source.database,
-        user=postgres_source.user,
-        ca_certificate=postgres_source.ca_certificate,
-        secret=postgres_source.password,
-    )
+    connection = connect_to(postgres_source, sandbox)
     return make_feed(connection, relation="payments", cursor_column="transaction_date")
 
 

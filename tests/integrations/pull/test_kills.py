@@ -26,7 +26,7 @@ from entities.pipeline import ingest
 from integrations.models import Feed, SyncRun
 from integrations.pull import schedule
 from tests.contract.live import database_url
-from tests.integrations.pull.feeds import make_connection, make_feed
+from tests.integrations.pull.feeds import connect_to, make_feed
 from tests.partner_sources import Database
 from tests.payloads import customers
 from track360.audit import Actor
@@ -62,16 +62,7 @@ def filled(database: Database, rows: int) -> str:
 def new_feed(database: Database, table: str, **values: Any) -> Feed:
     environment = create_partner(name=f"Kill {random.randrange(16**8):08x}").environments.get(kind="sandbox")
     ingest(environment, "customers", customers(CUSTOMERS))
-    connection = make_connection(
-        environment,
-        kind="postgresql",
-        base_url="",
-        host=database.host,
-        port=database.port,
-        database=database.database,
-        user=database.user,
-        secret=database.password,
-    )
+    connection = connect_to(database, environment)
     return make_feed(connection, relation=table, cursor_column="changed_at", page_size=PAGE, **values)
 
 
