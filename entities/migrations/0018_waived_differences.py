@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('entities', '0015_reconciling_by_time'),
+        ('entities', '0017_batch_fetched_since'),
         ('track360', '0007_audit_by_time'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
