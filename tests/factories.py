@@ -391,10 +391,15 @@ class ConnectionFactory(DjangoModelFactory[Connection]):
     passed_at = factory.LazyFunction(timezone.now)
 
     @classmethod
-    def _create(cls, model_class: type[Connection], *args: Any, **kwargs: Any) -> Connection:
+    def _build(cls, model_class: type[Connection], *args: Any, **kwargs: Any) -> Connection:
         secret = kwargs.pop("secret")
         connection = model_class(**kwargs)
         put_secret(connection, secret)
+        return connection
+
+    @classmethod
+    def _create(cls, model_class: type[Connection], *args: Any, **kwargs: Any) -> Connection:
+        connection = cls._build(model_class, *args, **kwargs)
         connection.save(force_insert=True)
         return connection
 
