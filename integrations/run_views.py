@@ -25,7 +25,6 @@ from integrations.run_words import (
     schedule_of,
     sentence_for,
     sentence_of_list,
-    window_of,
 )
 from integrations.tasks import ring
 from track360.access import MANAGERS, audit_actor, portal_view
@@ -57,7 +56,7 @@ def sync_run_list(request: PortalRequest) -> HttpResponse:
         "is_live": any(_moves(run) for run in open_runs) or any(_begins(feed, now) for feed, _ in feeds),
         "mark": mark,
         "now": now,
-        "rows": [(run, window_of(run), cursors_of(run)) for run in page.rows],
+        "rows": [(run, cursors_of(run)) for run in page.rows],
         "clear_url": request.path if form.is_filtered else "",
         "needs_somebody": _needs_somebody(open_runs),
         "may_run": request.role in MANAGERS,

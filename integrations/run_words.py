@@ -100,17 +100,11 @@ def schedule_of(feed: Feed) -> str:
     return "every minute" if feed.every_minutes == 1 else f"every {feed.every_minutes} minutes"
 
 
-def window_of(run: SyncRun) -> str:
-    """`15 Mar 11:45 to 15 Mar 12:00`, for a column; the exact texts stand on the run's page."""
-    since, until = short_cursor(run.since), short_cursor(run.until)
-    if since and until:
-        return f"{since} to {until}"
-    return f"from {since}" if since else f"before {until}" if until else "all"
-
-
 def cursors_of(run: SyncRun) -> str:
-    """`15 Mar 12:00 → 15 Mar 12:15`; empty for a backfill, which moves none."""
-    if run.kind == SyncRun.Kind.BACKFILL or not (run.cursor_before or run.cursor_after):
+    """`15 Mar 12:00 → 15 Mar 12:15`; of a backfill, which moves none, the days: `1 Mar 00:00 to 1 Apr 00:00`."""
+    if run.kind == SyncRun.Kind.BACKFILL:
+        return f"{short_cursor(run.since)} to {short_cursor(run.until)}"
+    if not (run.cursor_before or run.cursor_after):
         return ""
     return f"{short_cursor(run.cursor_before) or '–'} → {short_cursor(run.cursor_after) or '–'}"
 

@@ -24,8 +24,9 @@ from entities.pipeline.lags import EVENT, lags_of
 from integrations.clients import NewSecret
 from integrations.models import ApiRequest, Client, ClientSecret
 from integrations.payloads import excerpt
+from integrations.reconciliation.compute import refresh
 from integrations.request_log import refused_records, summary
-from onboarding.demo.fetch import fetch, tell_totals
+from onboarding.demo.fetch import TIME_ZONE, fetch, tell_totals
 from onboarding.demo.story import Delivery, Story
 from track360 import exact_json
 from track360.models import Environment
@@ -66,6 +67,7 @@ def load(story: Story, new: NewSecret, *, progress: Callable[[int], None]) -> No
         date_back(environment, batches)
         ClientSecret.objects.filter(pk=new.secret.pk).update(last_used_at=story.until)
     analyze()
+    refresh(environment, TIME_ZONE)  # or what is stored would count as nothing until a worker has counted it
 
 
 def analyze() -> None:

@@ -271,6 +271,14 @@ def test_sample_files_and_the_guides_samples_find_their_place(filled: Environmen
 
 
 @pytest.mark.django_db
+def test_what_is_stored_of_the_days_with_control_totals_is_counted(filled: Environment) -> None:
+    told = DayTotals.objects.filter(environment=filled, side="partner").exclude(lines=[])
+    counted = DayTotals.objects.filter(environment=filled, side="stored").exclude(lines=[])
+
+    assert told.exists()
+    assert set(told.values_list("entity", "day")) <= set(counted.values_list("entity", "day"))
+
+
 def test_it_is_refused_where_debug_is_off() -> None:
     before = User.objects.count(), Partner.objects.count()
 
