@@ -279,6 +279,7 @@ def test_what_is_stored_of_the_days_with_control_totals_is_counted(filled: Envir
     assert set(told.values_list("entity", "day")) <= set(counted.values_list("entity", "day"))
 
 
+@pytest.mark.django_db
 def test_it_is_refused_where_debug_is_off() -> None:
     before = User.objects.count(), Partner.objects.count()
 
