@@ -31,7 +31,6 @@ def milliseconds(call: Callable[[], Any]) -> float:
 
 
 def measure() -> None:
-    from django.core.management import call_command
     from django.test import Client, RequestFactory
 
     from integrations import request_log
@@ -41,7 +40,6 @@ def measure() -> None:
     from integrations.clients import create_client
     from track360.partners import create_partner
 
-    call_command("migrate", verbosity=0)
     partner = create_partner(name="Bench", slug=f"bench-{random.randrange(16**8):08x}")
     new = create_client(partner.environments.get(kind="sandbox"), name="bench", actor=None)
     http = Client(headers={"host": "127.0.0.1"})

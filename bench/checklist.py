@@ -114,7 +114,6 @@ def milliseconds(call: Callable[[], Any]) -> list[float]:
 
 
 def measure() -> None:
-    from django.core.management import call_command
     from django.urls import get_resolver
     from django.utils import timezone
 
@@ -122,7 +121,6 @@ def measure() -> None:
     from onboarding.models import StepState
     from track360.partners import create_partner
 
-    call_command("migrate", verbosity=0)
     run = f"bench-{random.randrange(16**8):08x}"
     partner = create_partner(name="Bench", slug=run)
     fill(partner, partner.environments.get(kind="sandbox"))

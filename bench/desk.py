@@ -69,12 +69,10 @@ def fill() -> None:
 def measure() -> None:
     from allauth.mfa.models import Authenticator
     from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
-    from django.core.management import call_command
     from django.test import Client
 
     from track360.models import User
 
-    call_command("migrate", verbosity=0)
     fill()
     team = Client(headers={"host": "127.0.0.1", "accept-encoding": "gzip"})
     user = User.objects.filter(is_staff=True).first() or User.objects.create_user("team@bench.example", is_staff=True)

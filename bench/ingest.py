@@ -131,14 +131,11 @@ def token_for(port: int, client_id: str, secret: str) -> str:
 
 
 def measure() -> None:
-    from django.core.management import call_command
-
     from entities.models import StatusMapping
     from entities.pipeline import ingest
     from integrations.clients import create_client
     from track360.models import Environment, Partner
 
-    call_command("migrate", verbosity=0)
     partner = Partner.objects.create(slug=f"bench-{random.randrange(16**8):08x}", name="Bench")
     environment = Environment.objects.create(partner=partner, kind="sandbox")
     for status in ("pending", "approved", "declined", "reversed"):

@@ -214,13 +214,11 @@ def dlt_pulled(python: str, kind: str, destination: str, source: str) -> dict[st
 
 def measure() -> None:
     from django.conf import settings
-    from django.core.management import call_command
 
     from track360.env import outbound_allowed
 
     os.environ["OUTBOUND_ALLOWED"] = "127.0.0.0/8"
     settings.OUTBOUND_ALLOWED = outbound_allowed()
-    call_command("migrate", verbosity=0)
     python = peer_python()
     folder = settings.VAR / "source"
     folder.mkdir(exist_ok=True)

@@ -1,4 +1,8 @@
-"""The product as a bench needs it: embedded servers of its own under `var/bench`, and the real web server."""
+"""The product as a bench needs it: embedded servers of its own under `var/bench`, and the real web server.
+
+Each database of the benches is a server of its own: `scratch`, where a bench leaves what it made, and the two that
+`bench.fill` fills.
+"""
 
 from __future__ import annotations
 
@@ -18,11 +22,13 @@ ROOT = Path(__file__).resolve().parent.parent
 START_SECONDS = 60
 
 
-def run(measure: Callable[[], None]) -> None:
-    """Measure on the bench's own servers and settings; Django is set up when `measure` begins."""
+def run(measure: Callable[[], None], *, database: str = "scratch") -> None:
+    """Measure on the bench's own servers and settings; Django is set up and migrated when `measure` begins."""
     os.environ["DJANGO_SETTINGS_MODULE"] = "bench.settings"
     os.environ.setdefault("DEBUG", "true")  # keys are made, as in development
-    os.environ["TRACK360_VAR"] = str(Path(os.environ.get("TRACK360_VAR") or ROOT / "var") / "bench")
+    folder = Path(os.environ.get("TRACK360_VAR") or ROOT / "var") / "bench" / database
+    folder.mkdir(parents=True, exist_ok=True)
+    os.environ["TRACK360_VAR"] = str(folder)
     os.environ["PORT"] = str(free_port())
     from track360 import embedded, env
 
@@ -31,8 +37,10 @@ def run(measure: Callable[[], None]) -> None:
 
         django.setup()
         from django.conf import settings
+        from django.core.management import call_command
 
         settings.STATIC_ROOT.mkdir(parents=True, exist_ok=True)
+        call_command("migrate", verbosity=0)
         measure()
 
 

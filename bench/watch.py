@@ -28,7 +28,6 @@ SELECT gen_random_uuid(), environment.id, (ARRAY['customers', 'transactions', 'a
 
 
 def measure() -> None:
-    from django.core.management import call_command
     from django.db import connection
     from django.utils import timezone
 
@@ -38,7 +37,6 @@ def measure() -> None:
     from track360.models import Partner
     from track360.partners import create_partner
 
-    call_command("migrate", verbosity=0)
     for _ in range(PARTNERS - Partner.objects.count()):
         slug = f"bench-{random.randrange(16**8):08x}"
         create_partner(name=slug, slug=slug)
