@@ -15,24 +15,21 @@ import os
 import random
 import resource
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 
 import psycopg2
 
-from bench import server
+from bench import peer_servers, server
 from track360 import embedded
 
 ROWS = int(os.environ.get("BENCH_ROWS", 500_000))
 PAGE = 1000
 CUSTOMERS = 20_000
 TABLE = "source_transactions"
-PEERS = Path(__file__).parent / "peers"
 
 FILL = f"""
 CREATE TABLE {TABLE} (
@@ -187,24 +184,9 @@ def new_environment() -> Any:
     return environment
 
 
-def peer_python() -> str:
-    """An environment of its own with the peers in it, made once."""
-    from django.conf import settings
-
-    folder = settings.VAR / "peers"
-    python = folder / "bin" / "python"
-    stamp = folder / "installed.txt"
-    wanted = (PEERS / "requirements.txt").read_text()
-    if not stamp.exists() or stamp.read_text() != wanted:
-        subprocess.check_call([sys.executable, "-m", "venv", "--clear", str(folder)])
-        subprocess.check_call([str(python), "-m", "pip", "install", "--quiet", "-r", str(PEERS / "requirements.txt")])
-        stamp.write_text(wanted)
-    return str(python)
-
-
 def dlt_pulled(python: str, kind: str, destination: str, source: str) -> dict[str, float]:
     environ = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), "RUNTIME__DLTHUB_TELEMETRY": "false"}
-    command = [python, str(PEERS / "pull_dlt.py"), kind, destination, source]
+    command = [python, str(peer_servers.FOLDER / "pull_dlt.py"), kind, destination, source]
     said = subprocess.run(command, env=environ, stdout=subprocess.PIPE, check=True, text=True).stdout
     found: dict[str, float] = json.loads(said.splitlines()[-1])
     if found["rows"] != ROWS:
@@ -219,7 +201,7 @@ def measure() -> None:
 
     os.environ["OUTBOUND_ALLOWED"] = "127.0.0.0/8"
     settings.OUTBOUND_ALLOWED = outbound_allowed()
-    python = peer_python()
+    python = peer_servers.environment()
     folder = settings.VAR / "source"
     folder.mkdir(exist_ok=True)
     source = SourceServer(folder)
