@@ -1,4 +1,7 @@
-"""FastAPI, pydantic and asyncpg: one statement a batch over arrays."""
+"""FastAPI, pydantic and asyncpg: one statement a batch over arrays.
+
+The body goes to pydantic as it came, and into dicts: faster than JSON first, and than models.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +11,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Any, NotRequired
 
 import asyncpg
-from fastapi import FastAPI
-from pydantic import BaseModel, Field
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import Field, TypeAdapter, ValidationError
+from typing_extensions import TypedDict
 
 ENVIRONMENT = int(os.environ["PEER_ENVIRONMENT"])
 CONNECTIONS = 4  # of each of the two processes
@@ -41,23 +46,21 @@ SELECT $1, now(), now(), 'push', $2, CASE WHEN amount_usd IS NOT NULL THEN 'part
 """
 
 
-class Transaction(BaseModel):
+class Transaction(TypedDict):
     transaction_id: str
     customer_id: str
     transaction_type: str
-    transaction_subtype: str | None = None
+    transaction_subtype: NotRequired[str | None]
     amount_currency: Decimal
-    amount_usd: Decimal | None = None
+    amount_usd: NotRequired[Decimal | None]
     currency: str
     transaction_date: datetime
     status: str
-    note: str | None = None
+    note: NotRequired[str | None]
 
 
-class Stored(BaseModel):
-    stored: int
-
-
+RECORD = TypeAdapter(Transaction)
+RECORDS = TypeAdapter(Annotated[list[Transaction], Field(max_length=1000)])
 pool: asyncpg.Pool
 
 
@@ -71,17 +74,24 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
 app = FastAPI(lifespan=lifespan)
 
 
-async def upsert(records: list[Transaction]) -> Stored:
-    columns = [[getattr(record, name) for record in records] for name in TYPES]
+async def checked(request: Request, adapter: TypeAdapter) -> Any:
+    try:
+        return adapter.validate_json(await request.body())
+    except ValidationError as error:
+        raise RequestValidationError(error.errors(include_context=False)) from error
+
+
+async def upsert(records: list[Transaction]) -> dict[str, int]:
+    columns = [[record.get(name) for record in records] for name in TYPES]
     status = await pool.execute(UPSERT, ENVIRONMENT, uuid.uuid4(), *columns)
-    return Stored(stored=int(status.rpartition(" ")[2]))
+    return {"stored": int(status.rpartition(" ")[2])}
 
 
 @app.post("/transactions/bulk")
-async def store_batch(records: Annotated[list[Transaction], Field(max_length=1000)]) -> Stored:
-    return await upsert(records)
+async def store_batch(request: Request) -> dict[str, int]:
+    return await upsert(await checked(request, RECORDS))
 
 
 @app.post("/transactions")
-async def store_one(record: Transaction) -> Stored:
-    return await upsert([record])
+async def store_one(request: Request) -> dict[str, int]:
+    return await upsert([await checked(request, RECORD)])
