@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from entities.pipeline.ingest import Prepared, ingest, prepare, store
-from entities.pipeline.parse import InvalidJson, parse_json
+from entities.pipeline.parse import InvalidJson, Parsed, parse, parse_json
 from entities.pipeline.policy import Door, Policy
 from entities.pipeline.report import OUTCOMES, RecordError, Report
 
@@ -11,11 +11,13 @@ __all__ = [
     "OUTCOMES",
     "Door",
     "InvalidJson",
+    "Parsed",
     "Policy",
     "Prepared",
     "RecordError",
     "Report",
     "ingest",
+    "parse",
     "parse_json",
     "prepare",
     "store",

@@ -7,8 +7,8 @@ from collections import defaultdict
 from entities.models import Batch
 from entities.pipeline.duplicates import KEYS, fold
 from entities.pipeline.facts import facts_for
-from entities.pipeline.glance import in_order
-from entities.pipeline.rules import check_record, present
+from entities.pipeline.glance import rows_in_order
+from entities.pipeline.rules import check_record
 from entities.pipeline.validate import schema_errors
 from entities.pipeline.warnings import warnings_about
 from entities.pipeline.work import Work
@@ -16,11 +16,12 @@ from entities.pipeline.work import Work
 
 def check(work: Work) -> None:
     """Fill the rows with what may be stored, and the report with errors and with warnings about the rows."""
-    errors = work.report.errors = schema_errors(work.entity, work.records, single=work.single)
-    if not errors and in_order(work.entity, work.records, clock=work.clock):
-        work.rows = {position: present(record) for position, record in enumerate(work.records)}
-    else:
+    errors = work.report.errors = schema_errors(work.entity, work.records, rough=work.rough, single=work.single)
+    rows = None if errors else rows_in_order(work.entity, work.records, clock=work.clock)
+    if rows is None:
         _check_each(work)
+    else:
+        work.rows = dict(enumerate(rows))
     if work.day:
         _check_day(work)
     _fold(work)

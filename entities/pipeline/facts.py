@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+import orjson
 from django.db import connection
 
 from entities.fx import Rate, rates_for
-from entities.models import Affiliate, Entity, SeenStatus, StatusField, StatusMapping
+from entities.models import Entity, StatusField
 from track360.models import Environment
 
 Row = dict[str, Any]
@@ -39,50 +39,60 @@ class Facts:
         return sum(1 for name, _ in self.seen if name == field_name)
 
 
+# Everything in one round trip. OFFSET 0 keeps it a look-up for each customer: the environment must not be read whole.
+_FACTS = """
+SELECT mapped.fields, mapped.raws, seen.fields, seen.raws, seen.lasts, unknown.ids, known.ids,
+       EXISTS (SELECT FROM entities_affiliate WHERE partner_id = %(partner)s)
+  FROM (SELECT array_agg(field) AS fields, array_agg(raw_value) AS raws
+          FROM entities_statusmapping
+         WHERE partner_id = %(partner)s AND field = ANY(%(fields)s) AND canonical_value IS NOT NULL) AS mapped,
+       (SELECT array_agg(field) AS fields, array_agg(raw_value) AS raws, array_agg(last_seen_at) AS lasts
+          FROM entities_seenstatus
+         WHERE environment_id = %(environment)s AND field = ANY(%(fields)s)) AS seen,
+       (SELECT array_agg(id) AS ids
+          FROM json_array_elements_text(%(customers)s::json) AS wanted (id)
+         WHERE NOT EXISTS (SELECT 1 FROM entities_customer
+                            WHERE environment_id = %(environment)s AND customer_id = wanted.id
+                           OFFSET 0)) AS unknown,
+       (SELECT array_agg(affiliate_id) AS ids
+          FROM entities_affiliate
+         WHERE partner_id = %(partner)s
+           AND affiliate_id IN (SELECT json_array_elements_text(%(affiliates)s::json))) AS known
+"""
+
+
 def facts_for(environment: Environment, *, entity: str, rows: list[Row]) -> Facts:
-    """Everything the rules ask about these rows, in two to four indexed look-ups."""
-    facts = Facts()
-    fields = STATUS_FIELDS[entity]
-    if fields:
-        facts.mapped = set(
-            StatusMapping.objects.filter(
-                partner_id=environment.partner_id, field__in=fields, canonical_value__isnull=False
-            ).values_list("field", "raw_value")
+    """Everything the rules ask about these rows, in one round trip; in two where rates are needed."""
+    is_customers = entity == Entity.CUSTOMERS
+    customers = () if is_customers else {row["customer_id"] for row in rows}
+    affiliates = {row["affiliate_id"] for row in rows} if is_customers else ()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _FACTS,
+            {
+                "environment": environment.pk,
+                "partner": environment.partner_id,
+                "fields": [str(field) for field in STATUS_FIELDS[entity]],
+                "customers": orjson.dumps(list(customers)).decode(),
+                "affiliates": orjson.dumps(list(affiliates)).decode(),
+            },
         )
-        seen = SeenStatus.objects.filter(environment=environment, field__in=fields)
-        facts.seen = {(name, raw): last for name, raw, last in seen.values_list("field", "raw_value", "last_seen_at")}
-    if entity == Entity.CUSTOMERS:
-        facts.affiliates = _affiliates(environment, (row["affiliate_id"] for row in rows))
-    else:
-        facts.unknown_customers = unknown_customers(
-            environment, (row["customer_id"] for row in rows if "customer_id" in row)
-        )
-    if entity == Entity.TRANSACTIONS:
-        facts.rates = rates_for({rate_key(row) for row in rows if "amount_usd" not in row})
-    return facts
+        *mapped, seen_fields, seen_raws, seen_at, unknown, known, are_registered = cursor.fetchone()
+    return Facts(
+        unknown_customers=frozenset(unknown or ()),
+        mapped=set(_pairs(*mapped)),
+        seen=dict(zip(_pairs(seen_fields, seen_raws), seen_at or (), strict=True)),
+        affiliates=frozenset(known or ()) if is_customers and are_registered else None,
+        rates=rates_for({rate_key(row) for row in rows if "amount_usd" not in row})
+        if entity == Entity.TRANSACTIONS
+        else {},
+    )
+
+
+def _pairs(fields: list[str] | None, raws: list[str] | None) -> list[tuple[str, str]]:
+    return list(zip(fields or (), raws or (), strict=True))
 
 
 def rate_key(row: Row) -> tuple[str, dt.date]:
     """The currency and the UTC date that decide the rate of a transaction."""
     return row["currency"], dt.date.fromisoformat(row["transaction_date"][:10])
-
-
-def unknown_customers(environment: Environment, customer_ids: Iterable[str]) -> frozenset[str]:
-    """Those of the ids that no stored customer of this environment has."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            SELECT id FROM unnest(%s::text[]) AS wanted (id)
-             WHERE NOT EXISTS (SELECT 1 FROM entities_customer
-                                WHERE environment_id = %s AND customer_id = wanted.id
-                               OFFSET 0)  -- a look-up for each id: the environment must not be read whole
-            """,
-            [list(set(customer_ids)), environment.pk],
-        )
-        return frozenset(row[0] for row in cursor.fetchall())
-
-
-def _affiliates(environment: Environment, affiliate_ids: Iterable[str]) -> frozenset[str] | None:
-    registered = Affiliate.objects.filter(partner_id=environment.partner_id)
-    known = frozenset(registered.filter(affiliate_id__in=set(affiliate_ids)).values_list("affiliate_id", flat=True))
-    return known if known or registered.exists() else None

@@ -21,7 +21,7 @@ from entities.pipeline.quarantine import hold, supersede_held
 from entities.pipeline.report import CREATED, REJECTED, STALE, UNCHANGED, UPDATED, RecordError, Report
 from entities.pipeline.rules import Clock, Row
 from entities.pipeline.statuses import note_statuses
-from entities.pipeline.transaction import count_records, in_transaction
+from entities.pipeline.transaction import count_records, in_transaction, save_batch
 from entities.pipeline.upsert import Written, remove_others, upsert
 from entities.pipeline.validate import MAX_RECORDS
 from entities.pipeline.warnings import change_warnings, late_warnings, stale_warning, standing_warning
@@ -52,6 +52,7 @@ class Prepared:
 class How(TypedDict, total=False):
     """What `ingest` and `prepare` take beside the body; see there."""
 
+    rough: Any
     shape: Shape
     door: str
     lenient: bool
@@ -79,6 +80,7 @@ def ingest(
     `known_customers` count as stored; by the sample door any other unknown customer is a warning, not an error.
     With `replace_day` (activity only; 0 to 1000 objects) the day, or that customer's day, becomes exactly the body;
     that is always strict, since a refused record would otherwise be taken back.
+    `rough` is the body as `parse.Parsed` has it, which makes the check of the schema faster.
     `policy` says more of a pull or a replay. `also` runs in the transaction that stores, before its last statement,
     once for each try; what it raises undoes all of it.
     Raises `Problem("unavailable")` where the database stays contended after retries.
@@ -96,6 +98,7 @@ def prepare(
     entity: str,
     body: Any,
     *,
+    rough: Any = None,
     shape: Shape = "either",
     door: str = Batch.Door.PUSH,
     lenient: bool = False,
@@ -113,6 +116,7 @@ def prepare(
         entity=entity,
         records=[body] if single else body,
         single=single,
+        rough=[rough] if single and rough is not None else rough,
         clock=Clock.at(started_at),
         report=Report(batch_id=uuid.uuid4()),
         door=door,
@@ -206,7 +210,7 @@ def _store(work: Work, batch: Batch, also: Callable[[Report], None] | None) -> R
     batch.finished_at = dt.datetime.now(dt.UTC)
     if is_measured:
         batch.own_seconds += written.created * (batch.finished_at - batch.started_at).total_seconds()
-    batch.save(force_insert=True)
+    save_batch(batch)
     report.stored = True
     if also is not None:
         also(report)
@@ -271,4 +275,4 @@ def _save_refusal(batch: Batch, report: Report) -> None:
     batch.received = report.received
     batch.rejected = len(report.bad_indexes())
     batch.finished_at = dt.datetime.now(dt.UTC)
-    batch.save(force_insert=True)
+    save_batch(batch)

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
+from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, NoReturn
+from itertools import chain
+from typing import Any
 
+import msgspec
 import orjson
 
 MAX_DEPTH = 64
@@ -19,27 +23,40 @@ class InvalidJson(ValueError):
         self.offset = offset
 
 
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """A body: numbers with a fraction or an exponent are Decimal, the others int.
+
+    `rough` is the same with floats, and long integers too are floats: the schema check reads these four times as fast.
+    """
+
+    value: Any
+    rough: Any
+
+
 def parse_json(raw: bytes) -> Any:
-    """Parse a body: numbers with a fraction or an exponent become Decimal, the others int.
+    """The value of a body alone. Raises InvalidJson."""
+    return parse(raw).value
+
+
+def parse(raw: bytes) -> Parsed:
+    """Parse a body. Raises InvalidJson.
 
     orjson is only the gate (it refuses NaN, 1e400, a BOM, bad UTF-8 and lone surrogates); the values come from one
-    pass of the standard parser, so that no second parser can disagree. Raises InvalidJson.
+    pass of msgspec, which hands on each digit, so that no second parser can disagree.
     """
     try:
-        orjson.loads(raw)
+        rough = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
         raise InvalidJson(error.msg, _byte_offset(raw, error.pos)) from None
     try:
-        value = _DECODER.decode(raw.decode("utf-8"))
-        if not _is_flat(raw, value):
+        value = _DECODER.decode(raw)
+        if not _is_plain(raw, value):
+            _STRICT.decode(raw.decode("utf-8"))
             _refuse_deep(value)
     except RecursionError:
         raise InvalidJson(_TOO_DEEP) from None
-    except InvalidJson as error:
-        raise InvalidJson(str(error), error.offset) from None
-    except ValueError:
-        raise InvalidJson("a number has too many digits") from None
-    return value
+    return Parsed(value, rough)
 
 
 _TOO_DEEP = f"nested deeper than {MAX_DEPTH} levels"
@@ -53,10 +70,6 @@ def _byte_offset(raw: bytes, position: int) -> int:
         return error.start
 
 
-def _refuse_constant(name: str) -> NoReturn:
-    raise InvalidJson(f"{name} is not JSON")
-
-
 def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
@@ -68,12 +81,15 @@ def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _is_flat(raw: bytes, value: Any) -> bool:
-    """Whether there are too few brackets for a deep nesting, as in nearly every body: an array of plain objects."""
-    brackets = raw.count(b"{") + raw.count(b"[")
-    if brackets <= MAX_DEPTH:
-        return True
-    return type(value) is list and brackets == len(value) + 1 and set(map(type, value)) == {dict}
+def _is_plain(raw: bytes, value: Any) -> bool:
+    """Whether this is an object, or an array of objects, of plain values, and no key can have come twice: as nearly
+    every body. The quotes tell: without escapes there are two for each key and each text, a second one of a key too."""
+    records = [value] if type(value) is dict else value
+    if type(records) is not list or b"\\" in raw or set(map(type, records)) != {dict}:
+        return False
+    types = Counter(map(type, chain.from_iterable(map(dict.values, records))))
+    texts = sum(map(len, records)) + types[str]
+    return not types[dict] and not types[list] and raw.count(b'"') == 2 * texts
 
 
 def _refuse_deep(value: Any) -> None:
@@ -89,4 +105,5 @@ def _refuse_deep(value: Any) -> None:
     raise InvalidJson(_TOO_DEEP)
 
 
-_DECODER = json.JSONDecoder(parse_float=Decimal, parse_constant=_refuse_constant, object_pairs_hook=_refuse_duplicates)
+_DECODER = msgspec.json.Decoder(float_hook=Decimal)
+_STRICT = json.JSONDecoder(object_pairs_hook=_refuse_duplicates)  # only to find a key that comes twice

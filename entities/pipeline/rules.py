@@ -137,6 +137,8 @@ def money(value: int | Decimal, clock: Clock) -> int | Decimal:
 
 
 def count(value: int | Decimal, clock: Clock) -> int:
+    if value != int(value):  # the schema may have seen it rounded
+        raise Refused(("type", "must be of type integer"))
     if value > COUNT_LIMIT:
         raise Refused(("range", f"must be at most {COUNT_LIMIT}"))
     return int(value)

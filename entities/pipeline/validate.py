@@ -88,9 +88,15 @@ def finding(index: int | None, field: str | None, code: str, message: str, recor
     return RecordError(index, pointer_to(index, field), field, code, message, shown(record[field]), has_value=True)
 
 
-def schema_errors(entity: str, records: list[Any], *, single: bool = False) -> list[RecordError]:
-    """Everything the schema refuses, by index; one call in native code when there is nothing."""
-    if _batch_validator(entity).is_valid(records):
+def schema_errors(
+    entity: str, records: list[Any], *, rough: list[Any] | None = None, single: bool = False
+) -> list[RecordError]:
+    """Everything the schema refuses, by index; one call in native code when there is nothing.
+
+    `rough` are the same records as `parse.Parsed` has them. They decide only that nothing is wrong, and then of
+    everything but the digits of numbers, which the rules look at.
+    """
+    if _batch_validator(entity).is_valid(records if rough is None else rough):
         return []
     validator = _record_validator(entity)
     errors: list[RecordError] = []

@@ -18,6 +18,7 @@ from track360.models import Environment
 class Work:
     """The records as sent, by position; the rows that may be stored; what the database knows of them.
 
+    `rough` are the records as `parse.Parsed` has them, where they were parsed.
     `copies` repeat another record of the batch; `outdated` are older versions of one, with the date of the newest.
     `known_customers` count as stored: in a sample, those of the customer sample.
     """
@@ -28,6 +29,7 @@ class Work:
     single: bool
     clock: Clock
     report: Report
+    rough: list[Any] | None = None
     door: str = Batch.Door.PUSH
     policy: Policy = PUSHED
     known_customers: frozenset[str] = frozenset()

@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from entities.pipeline import Report, ingest
+from entities.pipeline import Parsed, Report, ingest
 from integrations.api import throttle
 from integrations.api.answers import JSON, PROBLEM_JSON
 from integrations.api.authentication import BearerAuthentication, Caller, ReadOrWrite
@@ -101,12 +101,19 @@ class ApiView(APIView):
     def environment(self, request: Request) -> Environment:
         return self.caller(request).environment
 
-    def ingest(self, request: Request, body: Any, **arguments: Any) -> Report:
+    def ingest(self, request: Request, body: Parsed, **arguments: Any) -> Report:
         """Give the body to the pipeline, and leave for the request log what came of it."""
         plain: Any = request._request
-        report = ingest(self.environment(request), self.entity, body, request_id=plain.request_id, **arguments)
+        report = ingest(
+            self.environment(request),
+            self.entity,
+            body.value,
+            rough=body.rough,
+            request_id=plain.request_id,
+            **arguments,
+        )
         plain.report = report
-        plain.refused_body = body if report.errors else None
+        plain.refused_body = body.value if report.errors else None
         return report
 
 

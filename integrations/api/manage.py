@@ -47,7 +47,7 @@ class ManageView(ApiView):
     def body(self, request: Request) -> Any:
         """The parsed body. Raises Problem with each place where it breaks the schema of the operation."""
         operation = self.operations[request.method or ""]
-        body = read_json(request._request)
+        body = read_json(request._request).value
         errors = body_errors(operation.body or {}, body)
         if errors:
             where = f", at {errors[0]['pointer']}" if errors[0]["pointer"] else ""

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import re
 import zlib
-from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest, UnreadablePostError
 
-from entities.pipeline import InvalidJson, parse_json
+from entities.pipeline import InvalidJson, Parsed, parse
 from track360.problems import Problem
 
 GZIP = 16 + zlib.MAX_WBITS
 CHUNK = 64 * 1024
 
 
-def read_json(request: HttpRequest) -> Any:
-    """The body as `parse_json` gives it. Raises Problem.
+def read_json(request: HttpRequest) -> Parsed:
+    """The parsed body. Raises Problem.
 
     Where the body is not JSON, the exception has the InvalidJson as its cause; `request.raw_body` is what was parsed.
     """
@@ -43,7 +42,7 @@ def read_json(request: HttpRequest) -> Any:
         raw = _unpacked(raw)
     request.raw_body = raw  # type: ignore[attr-defined]
     try:
-        return parse_json(raw)
+        return parse(raw)
     except InvalidJson as error:
         place = "" if error.offset is None else f" (at byte {error.offset})"
         raise Problem("invalid_json", f"The body is not valid JSON: {error}{place}.") from error

@@ -97,7 +97,7 @@ class RecordList(ApiView):
         if report.refused:
             raise refused(report)
         (outcome,) = report.outcomes
-        record = _stored(self.environment(request), self.entity, body)
+        record = _stored(self.environment(request), self.entity, body.value)
         return json_answer(
             {
                 # Null where somebody replaced its day in the meantime.
