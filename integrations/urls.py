@@ -7,5 +7,4 @@ from django.urls import URLPattern, URLResolver, include, path
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("integrations.oauth.urls")),
     path("", include("integrations.page_urls")),
-    path("", include("integrations.api.urls")),
 ]

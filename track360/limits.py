@@ -57,6 +57,17 @@ def take(limit: RateLimitItem, key: str) -> State | None:
     return _in_valkey(hit)
 
 
+def take_or_tell(limit: RateLimitItem, key: str) -> State | None:
+    """Use one of the limit, and say how it stands only where none is left: that is another question to Valkey."""
+
+    def hit(limiter: MovingWindowRateLimiter) -> State | None:
+        if limiter.hit(limit, key):
+            return None
+        return replace(_state(limiter, limit, key), allowed=False, remaining=0)
+
+    return _in_valkey(hit)
+
+
 def take_or_count(limit: RateLimitItem, key: str) -> State:
     """As `take`; while Valkey is away counted in a table."""
     return take(limit, key) or _counted(limit, key, add=1)
@@ -106,7 +117,7 @@ def _limiter(url: str) -> MovingWindowRateLimiter:
     return MovingWindowRateLimiter(RedisStorage("redis://", connection_pool=pool, key_prefix="limit"))
 
 
-def _in_valkey(ask: Callable[[MovingWindowRateLimiter], State]) -> State | None:
+def _in_valkey(ask: Callable[[MovingWindowRateLimiter], State | None]) -> State | None:
     circuit = _circuit(settings.REDIS_URL)
     if time.monotonic() < circuit.skip_until:
         return None

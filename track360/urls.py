@@ -34,6 +34,9 @@ staff: list[URLPattern | URLResolver] = [
 ]
 
 urlpatterns = [
+    # First, since most calls are for them; that of the onboarding before the other, which answers for all of /api.
+    path("", include("onboarding.api.urls")),
+    path("", include("integrations.api.urls")),
     path("", views.home, name="home"),
     path("admin/", admin.site.urls),
     # Who takes over an open session must not move the account to an address of his own: the team changes addresses.
@@ -54,7 +57,6 @@ urlpatterns = [
     path("p/<slug:partner_slug>/<slug:environment_kind>/team/", include(team_pages)),
     path("p/<slug:partner_slug>/<slug:environment_kind>/audit/", include(audit_of_partner)),
     path("staff/", include(staff)),
-    path("", include("onboarding.api.urls")),  # before those of integrations, which answer for all of /api
     path("", include("entities.urls")),
     path("", include("integrations.urls")),
     path("", include("onboarding.urls")),

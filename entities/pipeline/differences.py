@@ -10,7 +10,8 @@ from django.utils import timezone
 from entities.models import Batch, Difference, Entity
 from entities.pipeline.duplicates import key_of
 from entities.pipeline.rules import Row
-from entities.pipeline.upsert import TABLES, Stands, Written
+from entities.pipeline.tables import TABLES
+from entities.pipeline.upsert import Stands, Written
 from track360 import exact_json
 
 # The newest waived difference of each record.

@@ -21,7 +21,7 @@ from entities.pipeline.quarantine import hold, supersede_held
 from entities.pipeline.report import CREATED, REJECTED, STALE, UNCHANGED, UPDATED, RecordError, Report
 from entities.pipeline.rules import Clock, Row
 from entities.pipeline.statuses import note_statuses
-from entities.pipeline.transaction import count_records, in_transaction, save_batch
+from entities.pipeline.transaction import in_transaction, save_batch
 from entities.pipeline.upsert import Written, remove_others, upsert
 from entities.pipeline.validate import MAX_RECORDS
 from entities.pipeline.warnings import change_warnings, late_warnings, stale_warning, standing_warning
@@ -210,11 +210,10 @@ def _store(work: Work, batch: Batch, also: Callable[[Report], None] | None) -> R
     batch.finished_at = dt.datetime.now(dt.UTC)
     if is_measured:
         batch.own_seconds += written.created * (batch.finished_at - batch.started_at).total_seconds()
-    save_batch(batch)
     report.stored = True
     if also is not None:
         also(report)
-    count_records(work.environment, entity=work.entity, change=written.created - report.removed)
+    save_batch(batch, change=written.created - report.removed)
     return report
 
 

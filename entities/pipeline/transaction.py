@@ -19,9 +19,12 @@ ATTEMPTS = 4
 RETRYABLE = {"23505", "40P01", "40001"}  # unique_violation, deadlock_detected, serialization_failure
 
 _BATCH_FIELDS = [field.attname for field in Batch._meta.concrete_fields]
-_SAVE_BATCH = (
+_SAVE = (
     f"INSERT INTO {Batch._meta.db_table} ({', '.join(_BATCH_FIELDS)}) VALUES ({', '.join(['%s'] * len(_BATCH_FIELDS))})"
 )
+_COUNT = f"""
+; INSERT INTO {RecordCounter._meta.db_table} AS c (environment_id, entity, slot, count) VALUES (%s, %s, %s, %s)
+      ON CONFLICT (environment_id, entity, slot) DO UPDATE SET count = c.count + excluded.count"""
 
 T = TypeVar("T")
 
@@ -30,24 +33,19 @@ class Contended(Exception):
     """Another transaction changed a row of the batch between the look and the write."""
 
 
-def count_records(environment: Environment, *, entity: str, change: int) -> None:
-    """Keep the total exact; the last statement of the transaction, since others wait for the row it locks."""
-    if not change:
-        return
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            INSERT INTO entities_recordcounter AS c (environment_id, entity, slot, count) VALUES (%s, %s, %s, %s)
-                ON CONFLICT (environment_id, entity, slot) DO UPDATE SET count = c.count + excluded.count
-            """,
-            [environment.pk, entity, random.randrange(RecordCounter.SLOTS), change],
-        )
+def save_batch(batch: Batch, *, change: int = 0) -> None:
+    """Insert the row of a batch and add the change to the number of records, which is exact by that.
 
-
-def save_batch(batch: Batch) -> None:
-    """Insert the row of a batch; what the framework's own way takes for it is more than a single record takes."""
+    The last statement of the transaction, since others wait for the row of the counter; one for both, and not the
+    framework's own, since that would take longer than storing a single record.
+    """
+    values = [getattr(batch, name) for name in _BATCH_FIELDS]
+    sql = _SAVE
+    if change:
+        sql += _COUNT
+        values += [batch.environment_id, batch.entity, random.randrange(RecordCounter.SLOTS), change]
     with connection.cursor() as cursor:
-        cursor.execute(_SAVE_BATCH, [getattr(batch, name) for name in _BATCH_FIELDS])
+        cursor.execute(sql, values)
 
 
 def in_transaction(environment: Environment, work: Callable[[], T], *, alone: bool = False) -> T:

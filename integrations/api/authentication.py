@@ -142,10 +142,6 @@ def _invalid(code: str, detail: str) -> Problem:
     return Problem(code, detail, headers={"WWW-Authenticate": challenge})
 
 
-def _columns(model: type[models.Model], alias: str) -> str:
-    return ", ".join(f"{alias}.{field.column}" for field in model._meta.concrete_fields)
-
-
 def _names(model: type[models.Model]) -> list[str]:
     return [field.attname for field in model._meta.concrete_fields]
 
@@ -154,17 +150,10 @@ _ENVIRONMENT, _PARTNER = _names(Environment), _names(Partner)
 
 # The row that decides is the token's own: whatever was revoked in the meantime is seen by the very next request.
 _LOOK_UP = f"""
-    SELECT token.id, token.expires, token.scope, client.id, client.client_id, client.name,
-           client.allowed_ip_ranges::text,
-           client.revoked_at IS NULL AND secret.revoked_at IS NULL AND partner.status = 'active',
-           {_columns(Environment, "environment")}, {_columns(Partner, "partner")}
-    FROM oauth2_provider_accesstoken token
-    JOIN integrations_tokenorigin origin ON origin.token_id = token.id
-    JOIN integrations_clientsecret secret ON secret.id = origin.secret_id
-    JOIN integrations_client client ON client.id = secret.client_id
-    JOIN track360_environment environment ON environment.id = client.environment_id
-    JOIN track360_partner partner ON partner.id = environment.partner_id
-    WHERE token.token_checksum = %s
+    SELECT token_id, expires, scope, client_id, identifier, name, ip_ranges, usable,
+           {", ".join(f"(environment).{name}" for name in _ENVIRONMENT)},
+           {", ".join(f"(partner).{name}" for name in _PARTNER)}
+      FROM integrations_caller(%s)
 """
 
 

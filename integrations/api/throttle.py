@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from django.conf import settings
 
 from integrations.api.authentication import Caller
-from track360.limits import State, per_minute, take
+from track360.limits import State, per_minute, take, take_or_tell
 from track360.problems import Problem
 
 
@@ -37,8 +37,8 @@ def check(caller: Caller) -> RateState:
     """
     token = take(per_minute("api-token", settings.API_TOKEN_LIMIT), str(caller.token_id))
     _refuse_beyond(token, "for one access token")
-    client = take(per_minute("api-client", settings.API_CLIENT_LIMIT), str(caller.client_id))
-    _refuse_beyond(client, "for one client")
+    full = take_or_tell(per_minute("api-client", settings.API_CLIENT_LIMIT), str(caller.client_id))
+    _refuse_beyond(full, "for one client")
     return RateState(token)
 
 

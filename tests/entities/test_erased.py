@@ -208,14 +208,14 @@ def test_an_erasure_waits_for_a_batch_that_is_writing(
     """The batch has written the person and not committed; the erasure must not overlook that."""
     module = importlib.import_module("entities.pipeline.ingest")
     written, go_on = threading.Event(), threading.Event()
-    count_records = module.count_records
+    save_batch = module.save_batch
 
-    def count_and_wait(*args: Any, **kwargs: Any) -> None:
-        count_records(*args, **kwargs)
+    def save_and_wait(*args: Any, **kwargs: Any) -> None:
+        save_batch(*args, **kwargs)
         written.set()
         go_on.wait(20)
 
-    monkeypatch.setattr(module, "count_records", count_and_wait)
+    monkeypatch.setattr(module, "save_batch", save_and_wait)
 
     def run(job: Any) -> threading.Thread:
         def job_and_close() -> None:
