@@ -21,7 +21,7 @@ from entities.models import (
     StatusMapping,
     Transaction,
 )
-from entities.scans import count_to
+from entities.scans import Scan
 from entities.walks import Walk, decode_cursor, encode_cursor, first_rows, next_rows, watermark_for
 from track360.models import Environment
 from track360.problems import Problem
@@ -113,7 +113,7 @@ def total_of(environment: Environment, entity: str, *, filters: Filters | None =
     if not filters:
         counters = RecordCounter.objects.filter(environment=environment, entity=entity)
         return counters.aggregate(sum=Sum("count"))["sum"] or 0, False
-    count = count_to(environment, LISTINGS[Entity(entity)], filters, limit=COUNTED_UP_TO + 1)
+    count = Scan(environment, LISTINGS[Entity(entity)], filters).count(limit=COUNTED_UP_TO + 1)
     return min(count, COUNTED_UP_TO), count > COUNTED_UP_TO
 
 
