@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from track360.models import Environment
 
 ROUNDS = 5
-CALLS = 4  # a turn
+CALLS = 3  # a turn
 RATIO = 1.3
 ROOT = "/api/v1/igaming"
 Parts = dict[str, Callable[[], Any]]
