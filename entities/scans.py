@@ -109,11 +109,8 @@ class Scan:
         alone = [Scan(self.environment, self.listing, {name: value}) for name, value in self._others().items()]
         counts = [_counted(scan._all(), FEW) for scan in alone]
         values = [value for _, each in counts for value in each]
-        return f"(SELECT CASE WHEN least({', '.join(sql for sql, _ in counts)}) < %s THEN 0 ELSE %s END)", [
-            *values,
-            FEW,
-            look,
-        ]
+        fewest = f"least({', '.join(sql for sql, _ in counts)})"
+        return f"(SELECT CASE WHEN {fewest} < %s THEN 0 ELSE %s END)", [*values, FEW, look]
 
     def _others(self) -> Filters:
         """The filters that are not on what orders the list."""

@@ -118,11 +118,12 @@ def _key(row: Record, columns: tuple[str, ...]) -> tuple[Any, ...]:
 
 def _standing(environment: Environment, listing: Listing, filters: Filters, walk: Walk, *, limit: int) -> list[Record]:
     """The table's own rows; without those that a walk with a snapshot knows to be newer than itself."""
-    conditions, values = "", []
-    if UPDATED_SINCE not in filters and walk.snapshot is not None:
-        existed, existed_values = _existed(walk, row="t")
-        conditions, values = f" AND t.id <= %s AND {existed}", [walk.newest_id, *existed_values]
-    return Scan(environment, listing, filters, conditions, tuple(values), walk.after).rows(limit=limit)
+    if UPDATED_SINCE in filters or walk.snapshot is None:
+        return Scan(environment, listing, filters, after=walk.after).rows(limit=limit)
+    existed, values = _existed(walk, row="t")
+    conditions = f" AND t.id <= %s AND {existed}"
+    scan = Scan(environment, listing, filters, conditions, (walk.newest_id, *values), walk.after)
+    return scan.rows(limit=limit)
 
 
 def _changed_among(environment: Environment, listing: Listing, walk: Walk, ids: list[int]) -> set[int]:
