@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
-from django.db.models import QuerySet
-
-from entities.listings import LISTINGS, Filters
+from entities.listings import LISTINGS, Filters, Listing
 from entities.models import Activity, Customer, Entity, Record, Transaction
 from entities.paging import PER_PAGE, Page, Position, keyset_page
+from entities.scans import Scan
 from entities.selectors import total_of, with_canonical
 from track360.models import Environment
 
@@ -40,36 +38,37 @@ def newest_records(
     """
     listing = LISTINGS[entity]
     filters = filters or {}
-    columns = listing.order(filters)
-    conditions, values = listing.conditions(filters, row="t")
     if record_id:
-        conditions += f" AND t.{ID_COLUMNS[entity]} = %s"
-        values = [*values, record_id]
+        return _one_by_id(environment, listing, filters, record_id)
 
     def fetch(position: Position | None, upwards: bool) -> list[Record]:
-        names = ", ".join(f"t.{column}" for column in columns)
-        direction, operator = ("ASC", ">") if upwards else ("DESC", "<")
-        beyond = f" AND ({names}) {operator} ({', '.join(['%s'] * len(columns))})" if position else ""
-        order = ", ".join(f"t.{column} {direction}" for column in columns)
-        return list(
-            listing.model._default_manager.raw(
-                f"SELECT t.* FROM {listing.table} t WHERE t.environment_id = %s{conditions}{beyond}"
-                f" ORDER BY {order} LIMIT %s",
-                [environment.pk, *values, *(position or ()), PER_PAGE + 1],
-            )
-        )
+        scan = Scan(environment, listing, filters, after=position, descending=not upwards)
+        return scan.rows(limit=PER_PAGE + 1)
 
+    columns = listing.order(filters)
     page = keyset_page(fetch, model=listing.model, columns=columns, before=before, after=after)
     with_canonical(environment, page.rows)
-    if conditions and page.is_first and page.older is None:
+    if filters and page.is_first and page.older is None:
         return RecordPage(page, total=len(page.rows), total_capped=False)  # all of them: no need to count again
     return RecordPage(page, *total_of(environment, entity, filters=filters))
 
 
+def _one_by_id(environment: Environment, listing: Listing, filters: Filters, record_id: str) -> RecordPage:
+    """The record with the partner's id, if it matches the filters too."""
+    conditions, values = listing.conditions(filters, row="t")
+    found = listing.model._default_manager.raw(
+        f"SELECT t.* FROM {listing.table} t"
+        f" WHERE t.environment_id = %s AND t.{ID_COLUMNS[listing.entity]} = %s{conditions}",
+        [environment.pk, record_id, *values],
+    )
+    rows = with_canonical(environment, found)
+    return RecordPage(Page(rows, older=None, newer=None, is_first=True), total=len(rows), total_capped=False)
+
+
 def newest_of_customer(environment: Environment, entity: Entity, *, customer_id: str, limit: int) -> list[Record]:
     """The newest transactions or activity of a customer."""
-    records: QuerySet[Any] = LISTINGS[entity].model._default_manager.filter(environment=environment)
-    return with_canonical(environment, records.filter(customer_id=customer_id).order_by("-id")[:limit])
+    scan = Scan(environment, LISTINGS[entity], {"customer_id": customer_id}, descending=True)
+    return with_canonical(environment, scan.rows(limit=limit))
 
 
 def record_by_number(environment: Environment, entity: Entity, number: int) -> Record | None:

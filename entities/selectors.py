@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, cast
 
-from django.db import connection
 from django.db.models import QuerySet, Sum
 
 from entities.listings import LISTINGS, UPDATED_SINCE, Filters, Listing
@@ -23,6 +22,7 @@ from entities.models import (
     StatusMapping,
     Transaction,
 )
+from entities.scans import Scan
 from entities.walks import Walk, decode_cursor, encode_cursor, first_rows, next_rows, watermark_for
 from track360.models import Environment
 from track360.problems import Problem
@@ -114,18 +114,7 @@ def total_of(environment: Environment, entity: str, *, filters: Filters | None =
     if not filters:
         counters = RecordCounter.objects.filter(environment=environment, entity=entity)
         return counters.aggregate(sum=Sum("count"))["sum"] or 0, False
-    listing = LISTINGS[Entity(entity)]
-    conditions, values = listing.conditions(filters, row="t")
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"""
-            SELECT count(*) FROM (
-                SELECT FROM {listing.table} t WHERE t.environment_id = %s{conditions} LIMIT %s
-            ) counted
-            """,
-            [environment.pk, *values, COUNTED_UP_TO + 1],
-        )
-        count = cursor.fetchone()[0]
+    count = Scan(environment, LISTINGS[Entity(entity)], filters).count(limit=COUNTED_UP_TO + 1)
     return min(count, COUNTED_UP_TO), count > COUNTED_UP_TO
 
 

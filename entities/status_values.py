@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from django.db import connection
 
 from entities.models import CANONICAL_VALUES, CanonicalValue, Entity, SeenStatus, StatusField
+from entities.scans import ALONG_THE_INDEX
 from track360.models import Partner
 
 NEWEST = 10_000
@@ -24,14 +25,6 @@ ENTITY_OF = {
 TABLES = {Entity.CUSTOMERS: "entities_customer", Entity.TRANSACTIONS: "entities_transaction"}
 INDEXED = {Entity.CUSTOMERS: StatusField.KYC_STATUS, Entity.TRANSACTIONS: StatusField.TRANSACTION_STATUS}
 Key = tuple[str, str]  # field, raw value
-
-# The planner takes every environment for a 200th of a table (migration 0007), and would rather read a whole one and
-# sort it than go back along an index for 10,000 rows: 2 s at a million records. So what follows is told to use the
-# index; both statements go as one, and what is set ends with their transaction.
-ALONG_THE_INDEX = """
-SELECT set_config('enable_bitmapscan', 'off', true), set_config('enable_seqscan', 'off', true),
-       set_config('enable_sort', 'off', true);
-"""
 
 
 @dataclass(frozen=True)

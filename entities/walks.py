@@ -29,6 +29,7 @@ from django.db import connection
 from entities.listings import UPDATED_SINCE, Filters, Listing
 from entities.models import Batch, Record, RecordChange
 from entities.pipeline.locks import INGEST_LOCK
+from entities.scans import Scan
 from track360.models import Environment
 from track360.problems import Problem
 
@@ -75,22 +76,11 @@ def first_rows(
     environment: Environment, listing: Listing, filters: Filters, *, limit: int, offset: int
 ) -> list[Record]:
     """The rows of a page by number. Each bears `walk_snapshot` and `walk_newest_id`, for a walk that begins here."""
-    conditions, values = listing.conditions(filters, row="t")
-    order = ", ".join(f"t.{column}" for column in listing.order(filters))
-    return list(
-        listing.model._default_manager.raw(
-            f"""
-            SELECT t.*,
-                CASE WHEN pg_current_xact_id_if_assigned() IS NULL THEN pg_current_snapshot()::text END
-                    AS walk_snapshot,
-                (SELECT max(id) FROM {listing.table} WHERE environment_id = %s) AS walk_newest_id
-            FROM {listing.table} t
-            WHERE t.environment_id = %s{conditions}
-            ORDER BY {order} LIMIT %s OFFSET %s
-            """,
-            [environment.pk, environment.pk, *values, limit, offset],
-        )
-    )
+    columns = f"""t.*,
+        CASE WHEN pg_current_xact_id_if_assigned() IS NULL THEN pg_current_snapshot()::text END AS walk_snapshot,
+        (SELECT max(id) FROM {listing.table} WHERE environment_id = %s) AS walk_newest_id"""
+    scan = Scan(environment, listing, filters)
+    return scan.rows(limit=limit, offset=offset, columns=columns, values=(environment.pk,))
 
 
 def next_rows(environment: Environment, listing: Listing, filters: Filters, walk: Walk, *, limit: int) -> list[Record]:
@@ -128,14 +118,12 @@ def _key(row: Record, columns: tuple[str, ...]) -> tuple[Any, ...]:
 
 def _standing(environment: Environment, listing: Listing, filters: Filters, walk: Walk, *, limit: int) -> list[Record]:
     """The table's own rows; without those that a walk with a snapshot knows to be newer than itself."""
-    columns = listing.order(filters)
-    where, values = _after(environment, listing, filters, walk, row="t")
-    if UPDATED_SINCE not in filters and walk.snapshot is not None:
-        existed, existed_values = _existed(walk, row="t")
-        where += f" AND t.id <= %s AND {existed}"
-        values += [walk.newest_id, *existed_values]
-    sql = f"SELECT t.* FROM {listing.table} t WHERE {where} ORDER BY {', '.join(columns)} LIMIT %s"
-    return list(listing.model._default_manager.raw(sql, [*values, limit]))
+    if UPDATED_SINCE in filters or walk.snapshot is None:
+        return Scan(environment, listing, filters, after=walk.after).rows(limit=limit)
+    existed, values = _existed(walk, row="t")
+    conditions = f" AND t.id <= %s AND {existed}"
+    scan = Scan(environment, listing, filters, conditions, (walk.newest_id, *values), walk.after)
+    return scan.rows(limit=limit)
 
 
 def _changed_among(environment: Environment, listing: Listing, walk: Walk, ids: list[int]) -> set[int]:

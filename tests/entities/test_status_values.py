@@ -11,6 +11,7 @@ from django.utils import timezone
 from entities import status_values
 from entities.models import Batch, Entity, SeenStatus
 from entities.pipeline import ingest
+from entities.scans import ALONG_THE_INDEX
 from entities.status_values import uses_of
 from tests.factories import CustomerFactory, PartnerFactory, RecordCounterFactory, SeenStatusFactory
 from tests.payloads import sample
@@ -85,7 +86,7 @@ def test_the_newest_are_read_along_the_index_and_not_all_sorted(partner: Partner
         cursor.execute(FILL)
         cursor.execute("ANALYZE entities_customer")
         cursor.execute(
-            f"{status_values.ALONG_THE_INDEX} EXPLAIN {status_values._newest_sql(Entity.CUSTOMERS)}",
+            f"{ALONG_THE_INDEX} EXPLAIN {status_values._newest_sql(Entity.CUSTOMERS)}",
             {"environments": [1]},
         )
         plan = "\n".join(line for (line,) in cursor.fetchall())

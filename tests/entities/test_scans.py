@@ -1,0 +1,174 @@
+"""How lists are read: the same rows by whichever way, and never by gathering what a frequent value leaves."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from entities import scans
+from entities.models import Entity, Transaction
+from entities.portal_lists import newest_records
+from entities.scans import ALONG_THE_INDEX, BY_AN_INDEX
+from entities.selectors import records_for, total_of
+from track360.models import Environment
+
+DAY = dt.datetime(2026, 3, 1, tzinfo=dt.UTC)
+FILL = """
+INSERT INTO entities_transaction (environment_id, received_at, updated_at, source, batch_id, transaction_id,
+                                  customer_id, transaction_type, amount_currency, currency, transaction_date, status)
+SELECT %s, %s::timestamptz + n * interval '1 minute', %s::timestamptz + n * 7 %% 1000 * interval '1 minute', 'push',
+       gen_random_uuid(), 't' || n, 'c' || n %% 7, CASE WHEN n %% 2 = 0 THEN 'deposit' ELSE 'bonus' END, 1,
+       CASE WHEN n %% 3 = 0 THEN 'GBP' ELSE 'EUR' END, %s::timestamptz + n * 13 %% 500 * interval '1 hour',
+       CASE WHEN n %% 50 = 0 THEN 'rare' WHEN n %% 2 = 0 THEN 'paid in' ELSE 'paid out' END
+  FROM generate_series(1, %s) n
+"""
+FILTERS: list[dict[str, Any]] = [
+    {"status": "paid in"},
+    {"status": "paid in", "transaction_type": "bonus"},
+    {"status": "rare", "from": DAY + dt.timedelta(hours=100)},
+    {"currency": "GBP", "from": DAY + dt.timedelta(hours=100), "to": DAY + dt.timedelta(hours=300)},
+    {"status": "nothing", "to": DAY + dt.timedelta(hours=300)},
+    {"customer_id": "c3", "status": "rare", "from": DAY},
+    {"updated_since": DAY + dt.timedelta(minutes=300), "transaction_type": "bonus"},
+    {"updated_since": DAY + dt.timedelta(minutes=300), "from": DAY + dt.timedelta(hours=400)},
+]
+names = [" + ".join(filters) for filters in FILTERS]
+
+
+def fill(environment: Environment, count: int) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(FILL, [environment.pk, DAY, DAY, DAY, count])
+
+
+def expected(environment: Environment, filters: dict[str, Any]) -> list[str]:
+    """The keys in the list's order, found by nothing but Python."""
+    order = "updated_at" if "updated_since" in filters else "id"
+    if order == "id" and filters.keys() & {"from", "to"}:
+        order = "transaction_date"
+
+    def matches(record: Transaction) -> bool:
+        exact = {name: value for name, value in filters.items() if name not in ("from", "to", "updated_since")}
+        return (
+            all(getattr(record, name) == value for name, value in exact.items())
+            and ("from" not in filters or record.transaction_date >= filters["from"])
+            and ("to" not in filters or record.transaction_date < filters["to"])
+            and ("updated_since" not in filters or record.updated_at >= filters["updated_since"])
+        )
+
+    records = [record for record in Transaction.objects.filter(environment=environment) if matches(record)]
+    return [record.transaction_id for record in sorted(records, key=lambda record: (getattr(record, order), record.pk))]
+
+
+@pytest.fixture(
+    params=[(1, 2, 1), (1, 2, 1000), (20, 200, 1), (2, 5000, 1)],
+    ids=["in vain", "few are gathered", "by looks", "by the long look"],
+)
+def look(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    short, long, few = request.param
+    for name, value in (("LOOK", short), ("LONG_LOOK", long), ("LOOK_TO_COUNT", long), ("FEW", few)):
+        monkeypatch.setattr(scans, name, value)
+    monkeypatch.setattr(scans, "LOOK_PER_ROW", 0)
+
+
+@pytest.mark.usefixtures("look")
+@pytest.mark.parametrize("filters", FILTERS, ids=names)
+def test_a_list_is_the_same_by_number_by_cursor_and_newest_first(
+    environment: Environment, other_environment: Environment, filters: dict[str, Any]
+) -> None:
+    for each in (environment, other_environment):
+        fill(each, 600)
+    keys = expected(environment, filters)
+
+    first = page = records_for(environment, "transactions", filters=filters, per_page=30)
+    walked = [record.transaction_id for record in page.records]
+    while page.next_cursor:
+        page = records_for(environment, "transactions", filters=filters, per_page=30, cursor=page.next_cursor)
+        walked += [record.transaction_id for record in page.records]
+    third = records_for(environment, "transactions", filters=filters, per_page=30, page=3)
+    newest = newest_records(environment, Entity.TRANSACTIONS, filters=filters)
+
+    assert walked == keys
+    assert (first.total, first.total_capped) == (len(keys), False)
+    assert [record.transaction_id for record in third.records] == keys[60:90]
+    assert [record.transaction_id for record in newest.page.rows] == keys[::-1][:50]
+    assert newest.total == len(keys)
+
+
+@pytest.mark.parametrize("look_to_count", [100, 20_000])
+def test_a_filtered_total_with_a_date_is_exact_to_ten_thousand(
+    environment: Environment, monkeypatch: pytest.MonkeyPatch, look_to_count: int
+) -> None:
+    monkeypatch.setattr(scans, "LOOK_TO_COUNT", look_to_count)
+    fill(environment, 20_500)
+    wanted = {"transaction_type": "deposit", "from": DAY}
+    assert total_of(environment, "transactions", filters=wanted) == (10_000, True)
+    assert total_of(environment, "transactions", filters=wanted | {"status": "rare"}) == (410, False)
+    assert total_of(environment, "transactions", filters=wanted | {"status": "nothing"}) == (0, False)
+
+
+def plans_of(environment: Environment, filters: dict[str, Any], **place: Any) -> list[str]:
+    """The plans of the statements of a page that read the list, as planned with the settings that go with each."""
+    with CaptureQueriesContext(connection) as captured:
+        records_for(environment, "transactions", filters=filters, **place)
+    plans = []
+    with connection.cursor() as cursor:
+        for query in captured.captured_queries:
+            for settings in (ALONG_THE_INDEX, BY_AN_INDEX):
+                if query["sql"].strip().startswith(settings.strip()):
+                    rest = query["sql"].strip().removeprefix(settings.strip())
+                    cursor.execute(f"{settings} EXPLAIN {rest}")
+                    plans.append("\n".join(line for (line,) in cursor.fetchall()))
+    return plans
+
+
+@pytest.mark.parametrize("analysed", [False, True], ids=["in the first minutes", "after ANALYZE"])
+@pytest.mark.parametrize(
+    ("filters", "index"),
+    [
+        ({}, "entities_transaction_pkey"),
+        ({"status": "paid in"}, "transaction_by_status"),
+        ({"currency": "GBP"}, "transaction_by_currency"),
+        ({"transaction_type": "bonus"}, "transaction_by_type"),
+        ({"customer_id": "c3"}, "transaction_by_customer"),
+        ({"from": DAY}, "transaction_by_date"),
+        ({"from": DAY, "status": "paid in"}, "transaction_by_date"),
+        ({"updated_since": DAY, "status": "paid in"}, "transaction_by_update"),
+        ({"status": "rare", "currency": "GBP"}, "transaction_by_status"),
+    ],
+    ids=lambda value: " + ".join(value) if isinstance(value, dict) else value,
+)
+def test_a_page_follows_the_index_of_its_order(
+    environment: Environment, filters: dict[str, Any], index: str, analysed: bool
+) -> None:
+    fill(environment, 20_000)
+    if analysed:
+        with connection.cursor() as cursor:
+            cursor.execute("ANALYZE entities_transaction")
+    cursor_of_page = records_for(environment, "transactions", filters=filters, per_page=5).next_cursor
+    for place in ({"page": 3}, {"cursor": cursor_of_page}):
+        plans = plans_of(environment, filters, per_page=5, **place)
+        assert plans
+        for plan in plans:
+            assert "Bitmap" not in plan, plan
+            assert "Seq Scan on entities_transaction" not in plan, plan
+            assert "Sort" not in plan, plan
+        if analysed or len(filters) < 2:
+            assert index in plans[0], plans[0]
+
+
+def test_a_record_is_searched_by_its_key(environment: Environment) -> None:
+    fill(environment, 2_000)
+    with CaptureQueriesContext(connection) as captured:
+        found = newest_records(environment, Entity.TRANSACTIONS, record_id="t7", filters={"currency": "EUR"})
+    assert [record.transaction_id for record in found.page.rows] == ["t7"]
+    assert found.total == 1
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE entities_transaction")
+        cursor.execute("EXPLAIN " + captured.captured_queries[0]["sql"])
+        plan = "\n".join(line for (line,) in cursor.fetchall())
+    assert "transaction_key" in plan, plan
+    assert newest_records(environment, Entity.TRANSACTIONS, record_id="t7", filters={"currency": "GBP"}).total == 0
