@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 
-from django.db import connection
+from django.db import Error, connection
 
 
 @contextmanager
@@ -24,4 +24,8 @@ def alone(key: uuid.UUID) -> Iterator[bool]:
                 [key.int >> 65],
             )
             (mine,) = cursor.fetchone()
-        yield mine
+        try:
+            yield mine
+        finally:
+            with suppress(Error):  # of a connection that was cut the lock is gone already
+                holder.rollback()  # to close alone would let go a moment later
