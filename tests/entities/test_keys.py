@@ -5,7 +5,13 @@ from __future__ import annotations
 import pytest
 from django.db import connection
 
-SPREAD = ("entities_customer", "entities_transaction", "entities_activity", "entities_recordchange", "entities_sighting")
+SPREAD = (
+    "entities_customer",
+    "entities_transaction",
+    "entities_activity",
+    "entities_recordchange",
+    "entities_sighting",
+)
 
 
 @pytest.mark.django_db
