@@ -292,6 +292,8 @@ def tell(load: list[Caller], feeds: list[Any], memories: list[Memory]) -> None:
         figures[f"{name}_peak_mb"] = round(max(one.peak for one in memories if one.kind == kind))
         figures[f"{name}_mb_an_hour"] = round(max(one.slope for one in memories if one.kind == kind), 1)
     server.print_result("soak", {"seconds": SECONDS, "rows_pulled": read, **figures})
+    if not read or any(set(caller.done) != {200} for caller in load):
+        raise SystemExit("Something was not answered, so this says nothing.")
 
 
 if __name__ == "__main__":
