@@ -20,6 +20,7 @@ from entities.pipeline.report import PII_FIELDS
 from entities.pipeline.transaction import in_transaction
 from track360 import audit, exact_json
 from track360.audit import Actor
+from track360.chunks import in_chunks
 from track360.models import Environment
 
 CHUNK = 500
@@ -38,7 +39,7 @@ def is_stored(environment: Environment, customer_id: str) -> bool:
         return False
     if Customer.objects.filter(environment=environment, customer_id=customer_id).exists():
         return True
-    return any(customer_id in _concerned(record) for record in _mentions(environment, customer_id).iterator())
+    return any(customer_id in _concerned(record) for record in in_chunks(_mentions(environment, customer_id), CHUNK))
 
 
 def checked_reason(reason: str) -> str:
@@ -124,7 +125,7 @@ def _empty(erasure: Erasure) -> dict[str, int]:
 def erase_quarantine(environment: Environment, customer_id: str) -> int:
     """A part of the second step: the refused records about the customer keep their plain fields; gives how many."""
     changed = 0
-    for record in _mentions(environment, customer_id).iterator(chunk_size=CHUNK):
+    for record in in_chunks(_mentions(environment, customer_id), CHUNK):
         if customer_id not in _concerned(record):
             continue
         payload = without_personal(record.entity, record.payload)
@@ -142,7 +143,7 @@ def erase_differences(environment: Environment, customer_id: str) -> int:
     """A part of the second step: pulled versions of the customer, kept beside the pushed one; gives how many."""
     changed = 0
     found = Difference.objects.filter(environment=environment, payload__contains=as_written(customer_id)).order_by("id")
-    for difference in found.iterator(chunk_size=CHUNK):
+    for difference in in_chunks(found, CHUNK):
         payload = without_personal(difference.entity, difference.payload)
         if customer_id in concerns(difference.payload) and payload != difference.payload:
             Difference.objects.filter(environment=environment, pk=difference.pk).update(payload=payload)

@@ -232,7 +232,7 @@ def _existed(walk: Walk, *, row: str) -> tuple[str, list[Any]]:
     seen, seen_values = _seen(walk.snapshot, row="batch")
     return (
         f"({row}.received_at < %s OR NOT EXISTS (SELECT FROM {Batch._meta.db_table} batch"
-        f" WHERE batch.id = {row}.batch_id AND NOT {seen}))",
+        f" WHERE batch.environment_id = {row}.environment_id AND batch.id = {row}.batch_id AND NOT {seen}))",
         [walk.watermark, *seen_values],
     )
 

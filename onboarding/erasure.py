@@ -24,6 +24,7 @@ from integrations.shown_rows import erase_rows, shows
 from onboarding.exports import delete_exports
 from onboarding.models import Sample, SampleChunk
 from track360.audit import Actor
+from track360.chunks import in_chunks
 from track360.models import Environment
 
 # Store -> what its count in the certificate means. An erasure is finished when each of them has been counted.
@@ -117,22 +118,22 @@ def scrub_sample(sample: Sample) -> None:
         return
     chunks = SampleChunk.objects.filter(sample=sample).order_by("number")
     mentioned: set[str] = set()
-    for chunk in chunks.iterator(chunk_size=10):
+    for chunk in in_chunks(chunks, 10):
         for record in chunk.records:
             mentioned |= concerns(record)
     erased = erased_among(sample.environment, mentioned)
-    if erased and any([_scrub_chunk(chunk, erased) for chunk in chunks.iterator(chunk_size=10)]):
+    if erased and any([_scrub_chunk(chunk, erased) for chunk in in_chunks(chunks, 10)]):
         _blank([sample.pk])
 
 
 def _erase_samples(environment: Environment, customer_id: str) -> int:
     """Samples that held something of the customer; what was uploaded is gone, the checked records stay without him."""
     blanked = set()
-    for chunk in _chunks_with(environment, customer_id).select_related("sample").iterator(chunk_size=10):
+    for chunk in in_chunks(_chunks_with(environment, customer_id).select_related("sample"), 10):
         if _scrub_chunk(chunk, frozenset({customer_id})):
             blanked.add(chunk.sample_id)
     unread = Sample.objects.filter(environment=environment, chunks=None)
-    blanked |= {sample.pk for sample in unread.iterator(chunk_size=10) if _body_names(sample, [customer_id])}
+    blanked |= {sample.pk for sample in in_chunks(unread, 1) if _body_names(sample, [customer_id])}
     _blank(blanked)
     return len(blanked)
 
@@ -164,7 +165,7 @@ def _chunks_with(environment: Environment, customer_id: str) -> QuerySet[SampleC
 def _in_a_sample(environment: Environment, customer_id: str) -> bool:
     if not customer_id or "\x00" in customer_id:
         return False
-    chunks = _chunks_with(environment, customer_id).iterator(chunk_size=10)
+    chunks = in_chunks(_chunks_with(environment, customer_id), 10)
     return any(customer_id in concerns(record) for chunk in chunks for record in chunk.records)
 
 

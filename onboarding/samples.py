@@ -21,6 +21,7 @@ from onboarding.sample_columns import guess_columns, is_certain, required_fields
 from onboarding.sample_reading import Text, Unreadable, chunks, csv_rows, look
 from track360 import audit, exact_json
 from track360.audit import Actor
+from track360.chunks import in_chunks
 from track360.models import Environment, Partner
 
 # -- Making one ---------------------------------------------------------------
@@ -203,7 +204,7 @@ def _replaced(sample: Sample, indexes: set[int], payload: bytes) -> bytes:
                 writer.writerow(row)
         return out.getvalue().encode()
     edited_records = [record for chunk in chunks(look(payload), sample.entity, {}) for record in chunk.records]
-    old = (record for chunk in sample.chunks.order_by("number").iterator(1) for record in chunk.records)
+    old = (record for chunk in in_chunks(sample.chunks.order_by("number"), 1) for record in chunk.records)
     records: list[Any] = []
     for index, record in enumerate(old):
         if index == first:

@@ -25,7 +25,7 @@ from hypothesis import settings as hypothesis_settings
 from pytest_django.plugin import DjangoDbBlocker
 
 from tests import partner_sources
-from tests.partner_sources import Database, or_skip
+from tests.partner_sources import Database, Missing, or_skip
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium")
 LOOPBACK = {"127.0.0.1", "::1", "localhost"}
@@ -83,6 +83,7 @@ del os.environ["DJANGO_SETTINGS_MODULE"]
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--slow", action="store_true", help="also the long kill and soak tests")
+    parser.addoption("--pgbouncer", action="store_true", help="through PgBouncer in transaction mode")
 
 
 def pytest_configure() -> None:
@@ -164,6 +165,21 @@ def _no_session_outlives_the_tests(django_db_setup: None, django_db_blocker: Dja
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
             " WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _through_pgbouncer(_no_session_outlives_the_tests: None, pytestconfig: pytest.Config) -> Iterator[None]:
+    """With `--pgbouncer`, once the database is made; it is dropped without it again."""
+    from tests.pgbouncer import in_front
+
+    if not pytestconfig.getoption("--pgbouncer"):
+        yield
+        return
+    try:
+        with in_front():
+            yield
+    except Missing as missing:
+        pytest.exit(str(missing), returncode=1)
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -110,6 +110,7 @@ class _KeepingHandler(_Handler):
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
+    request_queue_size = 128  # of five calls at once the sixth would wait a second
     partner: PartnerServer
 
     def handle_error(self, request: object, client_address: object) -> None:

@@ -104,7 +104,7 @@ def postgres_source() -> Iterator[Database]:
     if not found:
         raise Missing("PostgreSQL's server is not installed (apt-get install postgresql).")
     with _folder() as folder:
-        account, data, port = _account(folder), folder / "data", free_port()
+        account, data, port = ordinary_account(folder), folder / "data", free_port()
         secret = _file(folder / "password", PASSWORD)
         _run([*account, found / "initdb", "-D", data, "-U", "admin", "--auth=scram-sha-256", "-E", "UTF8",
               "--locale=C.UTF-8", "--no-sync", f"--pwfile={secret}"])  # fmt: skip
@@ -118,8 +118,8 @@ def postgres_source() -> Iterator[Database]:
         for name, value in options.items():
             command += ["-c", f"{name}={value}"]
         server = Database("postgresql", port, pem.read_text())
-        with _process(command, folder / "log"):
-            _wait(lambda: psycopg2.connect(
+        with process(command, folder / "log"):
+            wait_for(lambda: psycopg2.connect(
                 host=server.host, port=port, dbname="postgres", user="admin", password=PASSWORD
             ), folder / "log")  # fmt: skip
             _run([*account, found / "createdb", "-h", server.host, "-p", str(port), "-U", "admin", server.database],
@@ -133,11 +133,11 @@ def postgres_source() -> Iterator[Database]:
 
 @contextmanager
 def mariadb_source() -> Iterator[Database]:
-    server_binary, installer = shutil.which("mariadbd", path=_WIDE_PATH), shutil.which("mariadb-install-db")
+    server_binary, installer = shutil.which("mariadbd", path=WIDE_PATH), shutil.which("mariadb-install-db")
     if not server_binary or not installer:
         raise Missing("MariaDB's server is not installed (apt-get install mariadb-server).")
     with _folder() as folder:
-        account, data, port = _account(folder), folder / "data", free_port()
+        account, data, port = ordinary_account(folder), folder / "data", free_port()
         _run([*account, installer, "--no-defaults", f"--datadir={data}", "--auth-root-authentication-method=normal",
               "--skip-test-db"])  # fmt: skip
         pem = certificate(folder, days=30)
@@ -149,8 +149,8 @@ def mariadb_source() -> Iterator[Database]:
             "--innodb-buffer-pool-size=64M", "--performance-schema=OFF",
         ]  # fmt: skip
         server = Database("mysql", port, pem.read_text())
-        with _process(command, folder / "log"):
-            root = _wait(lambda: _at_socket(folder / "socket"), folder / "log")
+        with process(command, folder / "log"):
+            root = wait_for(lambda: _at_socket(folder / "socket"), folder / "log")
             with root.cursor() as cursor:
                 cursor.execute(f"CREATE DATABASE {server.database} CHARACTER SET utf8mb4")
                 for user, right in (("admin", "ALL ON *.*"), ("reader", f"SELECT ON {server.database}.*")):
@@ -176,8 +176,8 @@ def datasette_source(database: Path) -> Iterator[str]:
         sys.executable, "-m", "datasette", "serve", str(database), "--host", "127.0.0.1", "--port", str(port),
         "--setting", "max_returned_rows", "5000", "--setting", "default_cache_ttl", "0",
     ]  # fmt: skip
-    with _folder() as folder, _process(command, folder / "log"):
-        _wait(lambda: socket.create_connection(("127.0.0.1", port), 1), folder / "log").close()
+    with _folder() as folder, process(command, folder / "log"):
+        wait_for(lambda: socket.create_connection(("127.0.0.1", port), 1), folder / "log").close()
         yield f"http://127.0.0.1:{port}/{database.stem}"
 
 
@@ -193,8 +193,8 @@ def json_server(content: dict[str, list[Any]]) -> Iterator[str]:
     with _folder() as folder:
         file = _file(folder / "db.json", json.dumps(content))
         command = [node, binary, "--quiet", "--host", "127.0.0.1", "--port", str(port), file]
-        with _process(command, folder / "log"):
-            _wait(lambda: socket.create_connection(("127.0.0.1", port), 1), folder / "log").close()
+        with process(command, folder / "log"):
+            wait_for(lambda: socket.create_connection(("127.0.0.1", port), 1), folder / "log").close()
             yield f"http://127.0.0.1:{port}"
 
 
@@ -206,7 +206,7 @@ def json_server_folder() -> Path:
 
 # -- Processes ----------------------------------------------------------------
 
-_WIDE_PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"])
+WIDE_PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"])
 
 
 def free_port() -> int:
@@ -223,7 +223,7 @@ def _folder() -> Iterator[Path]:
         yield Path(name)
 
 
-def _account(folder: Path) -> list[str]:
+def ordinary_account(folder: Path) -> list[str]:
     """Databases refuse to run as root."""
     if os.geteuid() != 0:
         return []
@@ -253,7 +253,7 @@ def _run(command: Sequence[Any], **more: str) -> None:
 
 
 @contextmanager
-def _process(command: Sequence[Any], log: Path) -> Iterator[None]:
+def process(command: Sequence[Any], log: Path) -> Iterator[None]:
     with log.open("wb") as output:
         process = subprocess.Popen(
             [str(part) for part in command], stdout=output, stderr=output, stdin=subprocess.DEVNULL, cwd="/"
@@ -269,7 +269,7 @@ def _process(command: Sequence[Any], log: Path) -> Iterator[None]:
                 process.wait()
 
 
-def _wait(attempt: Any, log: Path) -> Any:
+def wait_for(attempt: Any, log: Path) -> Any:
     give_up = time.monotonic() + START_SECONDS
     while True:
         with suppress(OSError, psycopg2.OperationalError, pymysql.OperationalError):

@@ -15,6 +15,7 @@ from django.db.models import Q, QuerySet
 from django.utils.dateparse import parse_datetime
 
 from track360.audit_words import PHRASES, phrase
+from track360.chunks import in_chunks
 from track360.fields import MomentField
 from track360.models import AuditEvent, Partner
 from track360.spreadsheets import guarded
@@ -154,7 +155,7 @@ def csv_lines(events: QuerySet[AuditEvent], condition: Q) -> Iterator[str]:
     """The trail as CSV (RFC 4180), the newest first, a line at a time."""
     writer = csv.writer(_Echo())
     yield writer.writerow(COLUMNS)
-    for event in events.filter(condition).order_by("-at", "-id").iterator(chunk_size=2000):
+    for event in in_chunks(events.filter(condition).order_by("-at", "-id"), 2000):
         yield writer.writerow(guarded(cell) for cell in _cells(event))
 
 

@@ -113,6 +113,8 @@ DATABASES = {
     )
 }
 DATABASES["default"].setdefault("OPTIONS", {}).setdefault("connect_timeout", 5)
+# Outside a transaction such a cursor belongs to the session, which a pooler in transaction mode gives to somebody else.
+DATABASES["default"]["DISABLE_SERVER_SIDE_CURSORS"] = True
 
 # In the database, shared by all processes and there whether Valkey is or not: what allauth counts to limit sign-in,
 # and the one-time codes that have been used.

@@ -19,7 +19,9 @@ WAIVED_SQL = """(SELECT DISTINCT ON (record_id) * FROM entities_difference
                   WHERE environment_id = %(environment)s AND entity = %(entity)s AND outcome = 'waived'
                   ORDER BY record_id, id DESC)"""
 # That no batch has written the record `s` since. Not by `updated_at`: a rate that is filled in moves that too.
-HOLDS_SQL = "NOT EXISTS (SELECT FROM entities_batch b WHERE b.id = s.batch_id AND b.finished_at > waived.closed_at)"
+HOLDS_SQL = """NOT EXISTS (SELECT FROM entities_batch b
+                          WHERE b.environment_id = s.environment_id AND b.id = s.batch_id
+                            AND b.finished_at > waived.closed_at)"""
 
 # One open difference a record: a newer one takes the place of the last. None of what was waived just so.
 NOTE = f"""

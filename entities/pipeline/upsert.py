@@ -64,9 +64,11 @@ class Written:
 
 # What was pushed, or is a replay of what was; of a record named `s`.
 PUSHED_SQL = """(s.source = 'push' OR s.source = 'replay' AND NOT EXISTS (
-                    SELECT FROM entities_batch b WHERE b.id = s.batch_id AND b.run_id IS NOT NULL))"""
+                    SELECT FROM entities_batch b
+                     WHERE b.environment_id = s.environment_id AND b.id = s.batch_id AND b.run_id IS NOT NULL))"""
 # When the standing version was stored: `updated_at` moves also where we ourselves fill in its dollars, or empty it.
-STORED_SQL = "EXISTS (SELECT FROM entities_batch b WHERE b.id = s.batch_id AND b.finished_at {})"
+STORED_SQL = """EXISTS (SELECT FROM entities_batch b
+                     WHERE b.environment_id = s.environment_id AND b.id = s.batch_id AND b.finished_at {})"""
 _SIGHTED = """,
 sighted AS (
     INSERT INTO entities_sighting (environment_id, entity, record_id, door, seen_at)
@@ -138,7 +140,7 @@ updated AS (
     UPDATE {table.name} t
        SET updated_at = statement_timestamp(), source = %(source)s, batch_id = %(batch)s, {assignments}
       FROM verdict v
-     WHERE v.outcome = 'updated'
+     WHERE v.outcome = 'updated' AND t.environment_id = %(environment)s
        AND t.ctid = v.place_on_disk AND t.xmin = v.old_version
     RETURNING 1
 ),

@@ -143,8 +143,9 @@ def test_two_workers_never_check_the_same_sample():
     payload = json.dumps([CUSTOMER]).encode()
     sample = samples.create_sample(sandbox, entity="customers", payload=payload, origin="api", actor=NOBODY)
     other = connections.create_connection("default")
+    other.set_autocommit(False)
     with other.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_lock(%s)", [sample.pk.int >> 65])
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [sample.pk.int >> 65])
         sample_checks.check_sample(sample.pk)
         sample.refresh_from_db()
         assert sample.checked == 0
