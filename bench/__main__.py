@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-HELPERS = {"__init__", "__main__", "urls", "server", "settings", "peer_servers"}
+HELPERS = {"__init__", "__main__", "load", "peer_servers", "push_peers", "server", "settings", "urls"}
 NAMES = sorted(path.stem for path in Path(__file__).parent.glob("*.py") if path.stem not in HELPERS)
 
 

@@ -3,180 +3,22 @@
 Both sides write transactions into the filled sandbox, 1,000 a commit over 4 connections, dated within the last minutes
 as the guide wants them, for players chosen from the whole million; everything runs on this machine, the clients too.
 COPY is the limit: it checks nothing and cannot upsert. The push goes through token, limits (lifted), schema, rules,
-known customers, counts, history and request log. The ways take turns for five rounds, and medians count.
+known customers, counts, history and request log; the peers (`push_peers.py`) through none of that. The ways take turns
+for five rounds, and medians count.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-import http.client
-import io
 import json
-import random
 import statistics
-import threading
-import time
-import urllib.parse
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from itertools import count
-from typing import TYPE_CHECKING
 
-from bench import fill, server
+from bench import fill, push_peers, server
+from bench.load import copier, given_back, new_tags, pusher, records, throughput, token_for
 
-if TYPE_CHECKING:
-    from track360.models import Environment
-
-CONNECTIONS = 4
-BATCH = 1000
 ROUNDS = 5
-SECONDS = 5
 TEMPLATES = 10
-SPREAD_SECONDS = 200
-"""How far back the transactions are dated: within the freshness target of 5 minutes."""
-COLUMNS = (
-    "environment_id, received_at, updated_at, source, batch_id, transaction_id, customer_id, transaction_type, "
-    "transaction_subtype, amount_currency, currency, transaction_date, status, note, amount_usd, fx_source"
-)
-TAG = "@@@@@@@@@@@@"
-"""Stands in every transaction_id of a template and is replaced by what names the batch."""
-BULK = "/api/v1/igaming/transactions/bulk"
-
-Send = Callable[[int, str, int], None]
-"""(connection, tag, number of the template): store one batch."""
-
-
-def records(seed: int, *, players: int) -> list[dict[str, object]]:
-    """1,000 transactions with TAG in their ids."""
-    rng = random.Random(seed)
-    now = dt.datetime.now(dt.UTC).replace(microsecond=0)
-    return [
-        {
-            "transaction_id": f"txn_{TAG}_{number:04d}",
-            "customer_id": f"cst_{rng.randrange(players)}",
-            "transaction_type": rng.choice(("deposit", "withdrawal", "bonus", "other")),
-            "transaction_subtype": "card",
-            "amount_currency": rng.randrange(100, 10**6) / 100,
-            "amount_usd": rng.randrange(100, 10**6) / 100,
-            "currency": rng.choice(("USD", "EUR", "GBP", "SEK")),
-            "transaction_date": (now - dt.timedelta(seconds=rng.randrange(SPREAD_SECONDS))).strftime(
-                "%Y-%m-%dT%H:%M:%SZ"
-            ),
-            "status": rng.choice(("pending", "approved", "declined", "reversed")),
-            "note": "a note of the usual length",
-        }
-        for number in range(BATCH)
-    ]
-
-
-def copy_lines(batch: list[dict[str, object]], environment_id: int) -> str:
-    now = dt.datetime.now(dt.UTC).isoformat()
-    head = (environment_id, now, now, "push", "00000000-0000-0000-0000-000000000000")
-    order = COLUMNS.replace(" ", "").split(",")[5:-1]
-    return "".join(
-        "\t".join(map(str, (*head, *(record[name] for name in order), "partner"))) + "\n" for record in batch
-    )
-
-
-def new_tags() -> Iterator[str]:
-    """A name for each batch, never given before."""
-    run = f"{random.randrange(16**6):06x}"
-    return (f"{run}{number:06d}" for number in count())
-
-
-def throughput(send: Send, tags: Iterable[str], *, seconds: float = SECONDS) -> tuple[float, list[str]]:
-    """Records a second that the connections store together, and the tags of what they stored."""
-    done: list[str] = []
-    lock = threading.Lock()
-    left = iter(tags)
-    deadline = time.monotonic() + seconds
-
-    def work(connection: int) -> None:
-        while time.monotonic() < deadline:
-            with lock:
-                tag = next(left, None)
-                if tag is None:
-                    return
-                number = len(done)
-                done.append(tag)
-            send(connection, tag, number)
-
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(CONNECTIONS)]
-    started = time.monotonic()
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return len(done) * BATCH / (time.monotonic() - started), done
-
-
-def pusher(port: int, token: str, bodies: list[bytes], *, outcome: str) -> Send:
-    """Pushes the template of a batch under its tag. Ends the program where not all of it had the outcome."""
-    connections = [http.client.HTTPConnection("127.0.0.1", port) for _ in range(CONNECTIONS)]
-    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
-
-    def push(connection: int, tag: str, number: int) -> None:
-        body = bodies[number % len(bodies)].replace(TAG.encode(), tag.encode())
-        connections[connection].request("POST", BULK, body, headers)
-        answer = connections[connection].getresponse()
-        counts = json.load(answer)
-        if answer.status != 200 or counts["data"][outcome] != BATCH:
-            raise SystemExit(f"A batch was not stored: {answer.status} {str(counts)[:300]}")
-
-    return push
-
-
-def copier(environment: Environment, batches: list[list[dict[str, object]]]) -> Send:
-    import psycopg2
-    from django.db import connection as default
-
-    parameters = default.get_connection_params() | {"cursor_factory": None}
-    connections = [psycopg2.connect(**parameters) for _ in range(CONNECTIONS)]
-    texts = [copy_lines(batch, environment.pk) for batch in batches]
-
-    def copy(connection: int, tag: str, number: int) -> None:
-        with connections[connection] as transaction, transaction.cursor() as cursor:
-            lines = io.StringIO(texts[number % len(texts)].replace(TAG, tag))
-            cursor.copy_expert(f"COPY entities_transaction ({COLUMNS}) FROM STDIN", lines)
-
-    return copy
-
-
-def token_for(port: int, client_id: str, secret: str) -> str:
-    form = {"grant_type": "client_credentials", "client_id": client_id, "client_secret": secret}
-    connection = http.client.HTTPConnection("127.0.0.1", port)
-    headers = {"Content-Type": "application/x-www-form-urlencoded"}
-    connection.request("POST", "/oauth/token", urllib.parse.urlencode(form), headers)
-    return str(json.load(connection.getresponse())["access_token"])
-
-
-@contextmanager
-def given_back(environment: Environment) -> Iterator[None]:
-    """Take away what was stored meanwhile, so that the next run finds what this one found."""
-    from django.db import connection
-
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT max(id) FROM entities_transaction WHERE environment_id = %s", [environment.pk])
-        last = cursor.fetchone()[0]
-        cursor.execute("SELECT now()")
-        began = cursor.fetchone()[0]
-        try:
-            yield
-        finally:
-            cursor.execute(
-                "DELETE FROM entities_transaction WHERE environment_id = %s AND id > %s", [environment.pk, last]
-            )
-            gone = [environment.pk, began]
-            cursor.execute("DELETE FROM entities_batch WHERE environment_id = %s AND started_at >= %s", gone)
-            cursor.execute("DELETE FROM entities_recordchange WHERE environment_id = %s AND changed_at >= %s", gone)
-            cursor.execute("DELETE FROM entities_recordcounter WHERE environment_id = %s AND slot > 0", gone[:1])
-            cursor.execute(
-                "UPDATE entities_recordcounter SET count = (SELECT count(*) FROM entities_transaction"
-                " WHERE environment_id = %s) WHERE environment_id = %s AND entity = 'transactions'",
-                [environment.pk, environment.pk],
-            )
-            cursor.execute("VACUUM (ANALYZE) entities_transaction")
 
 
 def changed(body: bytes) -> bytes:
@@ -185,31 +27,44 @@ def changed(body: bytes) -> bytes:
 
 def measure() -> None:
     from integrations.clients import create_client
+    from track360 import embedded, env
 
     environment = fill.filled_environment()
     players = fill.SCALES["large"].customers
     client = create_client(environment, name="bench", actor=None)
     batches = [records(seed, players=players) for seed in range(TEMPLATES)]
     bodies = [json.dumps(batch).encode() for batch in batches]
+    dsn = embedded.Postgres(env.VAR).url
     figures: dict[str, list[float]] = defaultdict(list)
-    with server.web_server() as web, given_back(environment):
+    with (
+        server.web_server() as web,
+        given_back(environment),
+        push_peers.all_running(dsn, environment.pk, players=players) as ports,
+    ):
         token = token_for(web.port, client.client.client_id, client.clear)
         push = pusher(web.port, token, bodies, outcome="created")
         update = pusher(web.port, token, [changed(body) for body in bodies], outcome="updated")
         again = pusher(web.port, token, bodies, outcome="unchanged")
-        copy = copier(environment, batches)
-        throughput(push, new_tags(), seconds=2)  # warm-up
-        for _ in range(ROUNDS):
-            figures["COPY"].append(throughput(copy, new_tags())[0])
-            speed, sent = throughput(push, new_tags())
-            figures["new"].append(speed)
-            figures["unchanged"].append(throughput(again, sent)[0])
-            figures["changed"].append(throughput(update, sent)[0])
+        others = {
+            "COPY": copier(environment, batches),
+            "our statement alone": push_peers.bare_upsert(dsn, environment.pk, bodies),
+            **{name: push_peers.batch_poster(port, bodies) for name, port in ports.items()},
+        }
+        for turn in range(ROUNDS + 1):
+            round_: dict[str, float] = {}
+            for name, send in others.items():
+                round_[name] = throughput(send, new_tags())[0]
+            round_["new"], sent = throughput(push, new_tags())
+            round_["unchanged"] = throughput(again, sent)[0]
+            round_["changed"] = throughput(update, sent)[0]
+            if turn:  # the first warms up
+                for name, speed in round_.items():
+                    figures[name].append(speed)
         peak = web.peak_megabytes()
     medians = {name: statistics.median(speeds) for name, speeds in figures.items()}
-    print(f"\n{'way':<36}{'records/s':>12}{'of COPY':>10}{'of new':>10}")
+    print(f"\n{'way':<28}{'records/s':>12}{'of COPY':>10}{'of new':>10}")
     for name, figure in medians.items():
-        print(f"{name:<36}{figure:>12,.0f}{figure / medians['COPY']:>10.2f}{figure / medians['new']:>10.2f}")
+        print(f"{name:<28}{figure:>12,.0f}{figure / medians['COPY']:>10.2f}{figure / medians['new']:>10.2f}")
     print(f"peak memory of a web worker: {peak:.0f} MB\n{dt.date.today()}, {server.machine()}")
     server.print_result(
         "ingest",

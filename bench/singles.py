@@ -12,13 +12,14 @@ import http.client
 import json
 import random
 import statistics
-import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from itertools import count
 
 from bench import fill, server
-from bench.ingest import TAG, given_back, new_tags, records, token_for
+from bench.load import TAG, given_back, records, token_for
 
 CONNECTIONS = 8
 ROUNDS = 5
@@ -40,12 +41,9 @@ def requests_a_second(port: int, call: Callable[[int, http.client.HTTPConnection
             done[number] += 1
         connection.close()
 
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(CONNECTIONS)]
     started = time.monotonic()
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(CONNECTIONS) as pool:
+        list(pool.map(work, range(CONNECTIONS)))
     return sum(done) / (time.monotonic() - started)
 
 
@@ -57,10 +55,10 @@ def nothing(number: int, connection: http.client.HTTPConnection) -> None:
 def pusher(tokens: list[list[str]], *, players: int) -> Callable[[int, http.client.HTTPConnection], None]:
     """Pushes one new transaction with one of the tokens of the connection."""
     bodies = [json.dumps(record) for record in records(1, players=players)]
-    tags = new_tags()
+    run, numbers = f"{random.randrange(16**6):06x}", count()
 
     def push(number: int, connection: http.client.HTTPConnection) -> None:
-        body = random.choice(bodies).replace(TAG, next(tags))
+        body = random.choice(bodies).replace(TAG, f"{run}{next(numbers):06d}")
         token = random.choice(tokens[number])
         connection.request(
             "POST", SINGLE, body, {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
@@ -68,7 +66,7 @@ def pusher(tokens: list[list[str]], *, players: int) -> Callable[[int, http.clie
         answer = connection.getresponse()
         said = answer.read()
         if answer.status != 201:
-            raise SystemExit(f"A record was not created: {answer.status} {said[:300]!r}")
+            raise RuntimeError(f"A record was not created: {answer.status} {said[:300]!r}")
 
     return push
 
