@@ -80,8 +80,8 @@ def check(name: str, port: int, dsn: str, environment_id: int, *, players: int) 
 
 
 def bare_upsert(dsn: str, environment_id: int, bodies: list[bytes]) -> Send:
-    """Our statement as the pipeline runs it on new records, a commit each, with ready rows in JSON: what psql does, which
-    also hands the text to libpq and no more."""
+    """Our statement as the pipeline runs it on new records, a commit each, with rows that are ready in JSON: what psql
+    does, which also hands the text to libpq and no more."""
     from entities.pipeline.insert import insert_sql
 
     statement = insert_sql("transactions")

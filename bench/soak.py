@@ -27,7 +27,7 @@ from typing import Any
 
 import psycopg2
 
-from bench import ingest, pull, server
+from bench import load, pull, server
 
 SECONDS = float(os.environ.get("BENCH_SECONDS", 600))
 WARM_UP = 0.25  # of the time: caches fill, pools open
@@ -69,14 +69,14 @@ class Caller:
 
 def push_bulk(caller: Caller, number: int) -> int:
     """Of three batches one is new, one changes the last one, and one sends it again."""
-    body = json.dumps(ingest.records(seed=0)).replace(ingest.TAG, f"{caller.name[-1]}{os.getpid()}{number // 3:06d}")
+    body = json.dumps(load.records(seed=0)).replace(load.TAG, f"{caller.name[-1]}{os.getpid()}{number // 3:06d}")
     if number % 3:
         body = body.replace("a note of the usual length", "another note")
     return caller.call("POST", f"{API}/transactions/bulk", body, **JSON)[0]
 
 
 def push_single(caller: Caller, number: int) -> int:
-    record = ingest.records(seed=0)[number % ingest.BATCH]
+    record = load.records(seed=0)[number % load.BATCH]
     record["transaction_id"] = f"single_{caller.name[-1]}{os.getpid()}_{number // 2}"  # each one twice
     status = caller.call("POST", f"{API}/transactions", json.dumps(record), **JSON)[0]
     return 200 if status == 201 else status
@@ -123,7 +123,7 @@ def callers(port: int, environment: Any) -> list[Caller]:
     user = User.objects.create_user(f"{partner.slug}@example.com", PASSWORD)
     Membership.objects.create(user=user, partner=partner, role=Membership.Role.OWNER)
     client = create_client(environment, name="soak", actor=None)
-    token = ingest.token_for(port, client.client.client_id, client.clear)
+    token = load.token_for(port, client.client.client_id, client.clear)
     bearer = {"Authorization": f"Bearer {token}"}
     portal = {"Cookie": signed_in(port, user.email), "X-Bench-Portal": f"/p/{partner.slug}/{environment.kind}/"}
     fetch = token_fetcher(client.client.client_id, client.clear)

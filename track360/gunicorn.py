@@ -21,6 +21,9 @@ preload_app = True
 
 timeout = 60
 graceful_timeout = 30
+GARBAGE_THRESHOLD = 25_000
+"""New objects until the garbage collector looks at them: those of some ten batches."""
+
 keepalive = 75  # longer than a proxy keeps an idle connection, so that it is the proxy who closes it
 limit_request_line = 8190
 
@@ -31,5 +34,7 @@ control_socket_disable = True  # would be made in the home folder
 
 
 def post_fork(server: object, worker: object) -> None:
-    """What was loaded before the fork lives as long as the worker: the garbage collector need not look at it again."""
+    """What was loaded before the fork lives as long as the worker: the garbage collector need not look at it again. A
+    batch makes thousands of objects without a cycle, for which it would look around several times in vain."""
     gc.freeze()
+    gc.set_threshold(GARBAGE_THRESHOLD)
