@@ -16,7 +16,10 @@ from bench import server
 
 FOLDER = Path(__file__).parent / "peers"
 REQUIREMENTS = FOLDER / "requirements.txt"
-UVICORN = "uvicorn --workers 2 --loop uvloop --http httptools --no-access-log --log-level warning --host 127.0.0.1"
+UVICORN = (
+    "uvicorn --workers 2 --loop uvloop --http httptools --timeout-keep-alive 75 --no-access-log --log-level warning"
+    " --host 127.0.0.1"
+)
 GUNICORN = "gunicorn --worker-class gthread --workers 2 --threads 4 --keep-alive 75 --log-level warning --preload"
 PUSH = {
     "FastAPI, asyncpg": ("push_fastapi", f"{UVICORN} --port {{port}} push_fastapi:app"),
