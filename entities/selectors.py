@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, cast
 
+from django.db import connection
 from django.db.models import QuerySet, Sum
 
 from entities.listings import LISTINGS, UPDATED_SINCE, Filters, Listing
