@@ -31,6 +31,15 @@ PAGES = {
 
 def fill() -> None:
     """500 partners; those of other benches are set aside as closed, which the desk leaves out."""
+    from track360.models import Partner
+
+    Partner.objects.update(status=Partner.Status.CLOSED)
+    dice = random.Random(8)
+    for number in range(PARTNERS):
+        make_partner(number, dice)
+
+
+def make_partner(number: int, dice: random.Random) -> None:
     from django.utils import timezone
 
     from onboarding.models import Onboarding
@@ -38,32 +47,30 @@ def fill() -> None:
     from track360.models import Partner
     from track360.partners import add_environments
 
-    Partner.objects.update(status=Partner.Status.CLOSED)
-    now, dice = timezone.now(), random.Random(8)
-    for number in range(PARTNERS):
-        slug = f"casino-{number}"
-        partner, is_new = Partner.objects.get_or_create(slug=slug, defaults={"name": f"Casino {number} of the North"})
-        Partner.objects.filter(pk=partner.pk).update(status=Partner.Status.ACTIVE)
-        if is_new:
-            add_environments(partner)
-        if number % 50 == 49:
-            continue  # never computed
-        done = dice.choice([0, 1, 2, 2, 3, 4, 4, 5, 5, 6, 7, 8, 8, 8])
-        received = dice.choice([0, 0, 900, 12_000, 400_000])
-        figures = {
-            "phase": STEPS[min(done, 7)].phase.number,
-            "done": done,
-            "next_step": done + 1 if done < 8 else None,
-            "waiting_for": "nobody" if done == 8 else dice.choice(["partner"] * 5 + ["team"]),
-            "days_over_plan": dice.choice([0, 0, 0, 2, 9]),
-            "last_traffic_at": (now - dt.timedelta(minutes=dice.randrange(4000))).isoformat() if done > 4 else None,
-            "received_24h": received,
-            "refused_24h": int(received * dice.choice([0, 0, 0.002, 0.01, 0.09])),
-            "unmapped": dice.choice([0, 0, 0, 3]),
-            "unknown_affiliates": dice.choice([0, 0, 0, 12]),
-            "secrets_expiring": dice.choice([0] * 9 + [1]),
-        }
-        Onboarding.objects.update_or_create(partner=partner, defaults={"computed_at": now, "figures": figures})
+    now = timezone.now()
+    slug = f"casino-{number}"
+    partner, is_new = Partner.objects.get_or_create(slug=slug, defaults={"name": f"Casino {number} of the North"})
+    Partner.objects.filter(pk=partner.pk).update(status=Partner.Status.ACTIVE)
+    if is_new:
+        add_environments(partner)
+    if number % 50 == 49:
+        return  # never computed
+    done = dice.choice([0, 1, 2, 2, 3, 4, 4, 5, 5, 6, 7, 8, 8, 8])
+    received = dice.choice([0, 0, 900, 12_000, 400_000])
+    figures = {
+        "phase": STEPS[min(done, 7)].phase.number,
+        "done": done,
+        "next_step": done + 1 if done < 8 else None,
+        "waiting_for": "nobody" if done == 8 else dice.choice(["partner"] * 5 + ["team"]),
+        "days_over_plan": dice.choice([0, 0, 0, 2, 9]),
+        "last_traffic_at": (now - dt.timedelta(minutes=dice.randrange(4000))).isoformat() if done > 4 else None,
+        "received_24h": received,
+        "refused_24h": int(received * dice.choice([0, 0, 0.002, 0.01, 0.09])),
+        "unmapped": dice.choice([0, 0, 0, 3]),
+        "unknown_affiliates": dice.choice([0, 0, 0, 12]),
+        "secrets_expiring": dice.choice([0] * 9 + [1]),
+    }
+    Onboarding.objects.update_or_create(partner=partner, defaults={"computed_at": now, "figures": figures})
 
 
 def measure() -> None:

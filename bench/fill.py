@@ -10,16 +10,15 @@ from __future__ import annotations
 import datetime as dt
 import io
 import random
-import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing import Process
 from typing import TYPE_CHECKING, Any
 
 from bench import server
+from bench.fill_more import fill_more
 
 if TYPE_CHECKING:
     from django.db.models import Model
@@ -266,6 +265,7 @@ def fill(scale: Scale) -> None:
 
     without_indexes(list(jobs), load)
     teach(environment, scale)
+    fill_more(environment, share=scale.customers / SCALES["large"].customers)
     vacuum()
     audit.record("bench.filled", actor=None, environment=environment)
 
@@ -287,9 +287,4 @@ def measure(name: str) -> None:
 
 if __name__ == "__main__":
     for name in SCALES:
-        # Each in a process of its own: Django knows one database at a time.
-        process = Process(target=server.run, args=(partial(measure, name),), kwargs={"database": name})
-        process.start()
-        process.join()
-        if process.exitcode:
-            sys.exit(process.exitcode)
+        server.run_apart(partial(measure, name), database=name)

@@ -8,37 +8,24 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import connection
-from django.db.models import Case, F, IntegerField, OuterRef, Subquery, Sum, Value, When
+from django.db.models import OuterRef, Subquery, Sum
 
+from entities.batch_hours import HOUR, TRAFFIC
 from entities.models import Batch, Entity, RecordCounter
 from track360.models import Environment, Partner
 
-HOUR = dt.timedelta(hours=1)
-
-# A refused batch stored nothing, whatever it received.
-STORED = Case(
-    When(refused=True, then=Value(0)),
-    default=F("received") - F("rejected"),
-    output_field=IntegerField(),
-)
-SUMS = {
-    "sum_records": Sum(STORED),
-    "sum_refused": Sum("rejected"),
-    "sum_created": Sum("created"),
-    "sum_late": Sum("late"),
-}
-
-# One look into the index an hour: grouping all rows of the time by their hour would sort them.
-HOURS_SQL = """
-SELECT hour, traffic.*
-  FROM unnest(%s::timestamptz[]) AS hour
- CROSS JOIN LATERAL (
-       SELECT coalesce(sum(CASE WHEN refused THEN 0 ELSE received - rejected END), 0),
-              coalesce(sum(rejected), 0), coalesce(sum(created), 0), coalesce(sum(late), 0)
-         FROM entities_batch
-        WHERE environment_id = %s AND started_at >= hour AND started_at < hour + interval '1 hour' AND door <> %s
-       ) AS traffic
- ORDER BY hour
+_TRAFFIC_SUMS = ", ".join(f"coalesce(sum({name}), 0)" for name in ("records", "refused", "created", "late"))
+HOURS_SQL = f"""{TRAFFIC}
+SELECT hour, {_TRAFFIC_SUMS}
+  FROM unnest(%(hours)s::timestamptz[]) AS hour
+  LEFT JOIN traffic ON date_trunc('hour', at, 'UTC') = hour AND door <> 'sample'
+ GROUP BY hour ORDER BY hour
+"""
+DAY_SQL = f"{TRAFFIC} SELECT {_TRAFFIC_SUMS} FROM traffic WHERE door <> 'sample'"
+WINDOW_SQL = f"""{TRAFFIC}
+SELECT entity, sum(created), sum(updated), sum(unchanged), sum(refused), sum(late)
+  FROM traffic WHERE door IN ('push', 'pull')
+ GROUP BY entity
 """
 
 
@@ -111,9 +98,8 @@ def hours_for(environment: Environment, *, hours: int, now: dt.datetime) -> list
     """The last `hours` hours, oldest first, the one under way included; hours without a batch are there with zeros."""
     last = now.astimezone(dt.UTC).replace(minute=0, second=0, microsecond=0)
     starts = [last - back * HOUR for back in reversed(range(hours))]
-    with connection.cursor() as cursor:
-        cursor.execute(HOURS_SQL, [starts, environment.pk, Batch.Door.SAMPLE])
-        return [Hour(start, Traffic(*sums)) for start, *sums in cursor.fetchall()]
+    rows = _read(HOURS_SQL, environment, start=starts[0], end=last + HOUR, hours=starts)
+    return [Hour(start, Traffic(*map(int, sums))) for start, *sums in rows]
 
 
 def arrivals_in(environments: Iterable[Environment]) -> set[Arrived]:
@@ -126,29 +112,21 @@ def arrivals_in(environments: Iterable[Environment]) -> set[Arrived]:
 
 def window_for(environment: Environment, *, start: dt.datetime, end: dt.datetime) -> dict[str, Window]:
     """Entity -> what was pushed and pulled from `start` to before `end`; every entity is there."""
-    rows = (
-        Batch.objects.filter(environment=environment, entity__in=Entity.values, door__in=LIVE_DOORS)
-        .filter(started_at__gte=start, started_at__lt=end)
-        .values("entity")
-        .annotate(
-            stored_created=Sum("created"),
-            stored_updated=Sum("updated"),
-            stored_unchanged=Sum("unchanged"),
-            sum_refused=Sum("rejected"),
-            sum_late=Sum("late"),
-        )
-    )
-    found = {
-        row["entity"]: Window(
-            created=row["stored_created"],
-            updated=row["stored_updated"],
-            unchanged=row["stored_unchanged"],
-            refused=row["sum_refused"],
-            late=row["sum_late"],
-        )
-        for row in rows
-    }
+    rows = _read(WINDOW_SQL, environment, start=start, end=end)
+    found = {entity: Window(*map(int, sums)) for entity, *sums in rows}
     return {entity.value: found.get(entity.value, Window()) for entity in Entity}
+
+
+def traffic_in(environment: Environment, *, start: dt.datetime, end: dt.datetime) -> Traffic:
+    """What came from `start` to before `end`."""
+    [sums] = _read(DAY_SQL, environment, start=start, end=end)
+    return Traffic(*map(int, sums))
+
+
+def _read(sql: str, environment: Environment, **values: Any) -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, {"environment": environment.pk, **values})
+        return cursor.fetchall()
 
 
 def traffic_over(hours: Iterable[Hour]) -> Traffic:
@@ -166,17 +144,6 @@ def totals_for(environment: Environment) -> dict[str, int]:
     return {entity.value: counted.get(entity.value, 0) for entity in Entity}
 
 
-def traffic_by_environment(partners: Iterable[Partner], *, since: dt.datetime) -> dict[int, Traffic]:
-    """Environment id -> what came in since then; environments without a batch are left out."""
-    rows = (
-        Batch.objects.filter(environment__partner__in=list(partners), started_at__gte=since)
-        .exclude(door=Batch.Door.SAMPLE)
-        .values("environment_id")
-        .annotate(**SUMS)
-    )
-    return {row["environment_id"]: _traffic(row) for row in rows}
-
-
 def environments_with_last_batch(partners: Iterable[Partner]) -> list[tuple[Environment, dt.datetime | None]]:
     """The environments of `partners`, sandbox first, each with the time of its newest batch."""
     newest = Batch.objects.filter(environment=OuterRef("pk")).order_by("-started_at").values("started_at")[:1]
@@ -185,7 +152,3 @@ def environments_with_last_batch(partners: Iterable[Partner]) -> list[tuple[Envi
         (environment, environment.last_batch_at)
         for environment in environments.annotate(last_batch_at=Subquery(newest))
     ]
-
-
-def _traffic(row: Any) -> Traffic:
-    return Traffic(row["sum_records"], row["sum_refused"], row["sum_created"], row["sum_late"])

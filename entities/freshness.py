@@ -13,10 +13,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
+from typing import Any
 
 from django.db import connection
 
-from entities.lag_hours import HOUR, Lags, lags_by_step
+from entities.batch_hours import HOUR, LAGS, TRAFFIC
 from entities.models import Entity
 from entities.pipeline.lags import BOUNDS
 from track360.models import Environment
@@ -56,6 +57,46 @@ PERIODS = {
 
 def target_of(entity: str) -> dt.timedelta:
     return DAY_TARGET if entity == Entity.ACTIVITY else EVENT_TARGET
+
+
+@dataclass(frozen=True, slots=True)
+class Lags:
+    """`counts` as in `Batch.lags`; seconds are sums over the counted records."""
+
+    counts: tuple[int, ...] = (0,) * (len(BOUNDS) + 1)
+    partner_seconds: float = 0.0
+    own_seconds: float = 0.0
+
+    def __add__(self, other: Lags) -> Lags:
+        return Lags(
+            tuple(map(sum, zip(self.counts, other.counts, strict=True))),
+            self.partner_seconds + other.partner_seconds,
+            self.own_seconds + other.own_seconds,
+        )
+
+    @property
+    def created(self) -> int:
+        return sum(self.counts)
+
+
+LAGS_SQL = f"""{TRAFFIC}
+SELECT entity, date_bin(%(step)s, at, %(start)s) AS begin, {LAGS}, sum(partner_seconds), sum(own_seconds)
+  FROM traffic
+ GROUP BY entity, begin
+"""
+
+
+def lags_by_step(
+    environment: Environment, *, start: dt.datetime, end: dt.datetime, step: dt.timedelta
+) -> dict[tuple[str, dt.datetime], Lags]:
+    """Entity and begin of a step -> what came in it; a step without a batch is left out.
+
+    `start` is the begin of an hour, `step` one hour or several.
+    """
+    with connection.cursor() as cursor:
+        values: dict[str, Any] = {"environment": environment.pk, "start": start, "end": end, "step": step}
+        cursor.execute(LAGS_SQL, values)
+        return {(entity, begin): Lags(tuple(counts), *seconds) for entity, begin, counts, *seconds in cursor.fetchall()}
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,33 +24,13 @@ SELECT entity, code, field, count(*), max(received_at)
  ORDER BY count(*) DESC, entity, code, field
  LIMIT %(limit)s
 """
-# A payload is text that may hold anything; a cast to JSON fails at a NUL, one to a number at a word. So the fields are
-# cut out of the text, and what does not look like an amount, a currency or an id counts as none. A member stands after
-# a comma, its name between bare quotation marks, which nothing inside a text does; and what stands there of digits, a
-# point and a sign alone is a number, since JSON knows nothing else of them. Patterns took twenty times as long.
-HELD_UP_SQL = r"""
-WITH newest AS (
-    SELECT entity, code, field, (',' || substr(coalesce(edited, payload), 2)) COLLATE "C" AS body
-      FROM entities_quarantinedrecord
-     WHERE environment_id = %(environment)s AND state = 'held' {of_run} ORDER BY id DESC LIMIT %(grouped)s
-),
-cut AS MATERIALIZED (
-    SELECT code, field,
-           split_part(translate(left(split_part(body, ',"amount_currency":', 2), 33), '}', ','), ',', 1) AS amount,
-           left(split_part(body, ',"currency":"', 2), 4) AS currency,
-           strpos(body, ',"transaction_type":"deposit"') > 0 AS is_deposit,
-           split_part(left(split_part(body, ',"customer_id":"', 2), 129), '"', 1) AS customer
-      FROM newest WHERE entity = 'transactions'
-),
-held AS MATERIALIZED (
-    SELECT code, field,
-           CASE WHEN length(amount) BETWEEN 1 AND 20 AND translate(amount, '0123456789.-', '') = ''
-                THEN amount::numeric END AS amount,
-           CASE WHEN length(currency) = 4 AND translate(currency, 'ABCDEFGHIJKLMNOPQRSTUVWXYZ', '') = '"'
-                 AND right(currency, 1) = '"' THEN left(currency, 3) END AS currency,
-           CASE WHEN is_deposit AND strpos(customer, '\') = 0 AND length(customer) BETWEEN 1 AND 128
-                THEN customer END AS depositor
-      FROM cut
+HELD_UP_SQL = """
+WITH held AS MATERIALIZED (
+    SELECT code, field, amount, currency, depositor
+      FROM (SELECT entity, code, field, amount, currency, depositor FROM entities_quarantinedrecord
+             WHERE environment_id = %(environment)s AND state = 'held' {of_run}
+             ORDER BY id DESC LIMIT %(grouped)s) newest
+     WHERE entity = 'transactions'
 ),
 first AS (
     SELECT code, field, count(*) AS deposits
@@ -62,7 +42,7 @@ first AS (
 ),
 money AS (
     SELECT code, field, json_object_agg(currency, total::text ORDER BY currency) AS sums
-      FROM (SELECT code, field, currency, sum(amount) AS total FROM held
+      FROM (SELECT code, field, currency, sum(amount::numeric) AS total FROM held
              WHERE amount IS NOT NULL AND currency IS NOT NULL GROUP BY code, field, currency) c
      GROUP BY code, field
 )

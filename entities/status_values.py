@@ -1,7 +1,7 @@
 """What has come in a partner's status fields: each value with how many records bear it, when it came, and examples.
 
-Quick at any size of the tables: the newest 10,000 records of each environment are counted; where there are more, an
-index counts up to 10,000 records of a value, and what is beyond is estimated from its share in the newest ones.
+Quick at any size of the tables: the newest 2,000 records of each environment are counted; where there are more, an
+index counts up to 2,000 records of a value, and what is beyond is estimated from its share in the newest ones.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from entities.models import CANONICAL_VALUES, CanonicalValue, Entity, SeenStatus
 from entities.scans import ALONG_THE_INDEX
 from track360.models import Partner
 
-NEWEST = 10_000
+NEWEST = 2_000  # 10,000 took 70 ms
 ENTITY_OF = {
     StatusField.KYC_STATUS: Entity.CUSTOMERS,
     StatusField.SALES_STATUS: Entity.CUSTOMERS,
@@ -85,8 +85,7 @@ def uses_of(partner: Partner) -> dict[Key, ValueUse]:
     for (name, _), use in uses.items():  # one that none of the newest bears may still stand in older records
         if ENTITY_OF[StatusField(name)] in large and not use.count:
             use.is_exact = False
-    if large:
-        _count_by_index(uses, large=large, environments=list(kinds))
+    _count_by_index(uses, large=large, environments=list(kinds))
     return uses
 
 
@@ -152,14 +151,12 @@ def _newest_sql(entity: Entity) -> str:
 def _count_by_index(uses: dict[Key, ValueUse], *, large: set[str], environments: list[int]) -> None:
     """Exact figures for the values of the indexed fields that few enough records bear; of most others none is read."""
     wanted = {
-        field: [raw for (of, raw), use in uses.items() if of == field and use.count <= 2 * NEWEST]
+        field: [raw for (of, raw), use in uses.items() if of == field and entity in large and use.count <= 2 * NEWEST]
         for entity, field in INDEXED.items()
-        if entity in large
     }
     with connection.cursor() as cursor:
         cursor.execute(
-            ALONG_THE_INDEX
-            + " UNION ALL ".join(f"({_by_index_sql(entity)})" for entity, field in INDEXED.items() if field in wanted),
+            ALONG_THE_INDEX + " UNION ALL ".join(f"({_by_index_sql(entity)})" for entity in INDEXED),
             {"environments": environments, **{str(field): values for field, values in wanted.items()}},
         )
         for field, raw, count in cursor.fetchall():

@@ -14,9 +14,9 @@ from django.db import DatabaseError, transaction
 from django.utils import timezone
 
 from entities import releases, replays
+from entities.batch_hours import roll_up
 from entities.fx import download_history, load_history
 from entities.fx_fill import fill_missing
-from entities.lag_hours import roll_up
 from entities.models import Replay
 from track360.models import Environment
 from track360.problems import Problem
@@ -47,8 +47,8 @@ def fill_missing_rates() -> None:
             logger.info("%s: %d amounts in dollars filled in", environment, filled)
 
 
-@shared_task(name="entities.roll_up_freshness")
-def roll_up_freshness() -> None:
+@shared_task(name="entities.roll_up_batches")
+def roll_up_batches() -> None:
     for environment in Environment.objects.order_by("pk"):
         roll_up(environment, now=timezone.now())
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
-from django.db.models import Prefetch, QuerySet
+from django.db.models import OuterRef, Prefetch, QuerySet, Subquery
 
 from entities.findings import ERROR_CODES, WARNING_CODES
 from entities.models import Entity
@@ -112,8 +112,9 @@ def connection_states(connections: QuerySet[Connection]) -> list[ConnectionState
     """By name; three queries for any number."""
     live = Prefetch("feeds", Feed.objects.filter(removed_at=None), to_attr="live")
     found = list(connections.order_by("name").prefetch_related(live))
-    runs = SyncRun.objects.filter(feed__connection__in=[connection.pk for connection in found])
-    newest = {run.feed_id: run for run in runs.order_by("feed_id", "-due_at").distinct("feed_id")}
+    latest = SyncRun.objects.filter(feed=OuterRef("pk")).order_by("-due_at").values("pk")[:1]
+    of_feeds = Feed.objects.filter(connection__in=[connection.pk for connection in found], removed_at=None)
+    newest = {run.feed_id: run for run in SyncRun.objects.filter(pk__in=of_feeds.values(latest=Subquery(latest)))}
     states = []
     for connection in found:
         feeds: list[Feed] = sorted(getattr(connection, "live", []), key=lambda feed: ORDER[feed.entity])

@@ -23,7 +23,7 @@ from track360.problems import PROBLEM_TYPES
 
 RECENT = timedelta(hours=24)
 KEPT_DAYS = 90
-SEARCHED = 50_000  # calls looked through for a page by filters without an index
+SEARCHED = 20_000  # calls looked through for a page by filters without an index
 COUNTED = 1000  # refusals are counted to here
 RECORDS_IN_CURL = 10
 WITHOUT_BODY = {"GET", "HEAD", "DELETE", "OPTIONS"}

@@ -16,7 +16,7 @@ from django.db import connection, transaction
 from django.db.models.expressions import RawSQL
 from django.utils import timezone
 
-from entities.batch_selectors import Traffic, environments_with_last_batch, traffic_by_environment
+from entities.batch_selectors import Traffic, environments_with_last_batch, traffic_in
 from integrations.models import ClientSecret
 from onboarding.agreements import OVERRIDABLE, lock_walk
 from onboarding.checks import Check, page_of
@@ -31,9 +31,11 @@ State = StepState.State
 DAY = dt.timedelta(days=1)
 LATE_COMMIT = dt.timedelta(seconds=60)  # a transaction may bear a time that is this much older than its commit
 SWEEP_EVERY = dt.timedelta(minutes=10)
+RIGHT_WITHIN = dt.timedelta(minutes=1)  # of what comes by itself: the worker sees to it
 SECRET_EXPIRES_WITHIN = dt.timedelta(days=7)
 
-# `rested_before`: those computed since then are left alone though something came, since something always comes.
+# `rested_before`: those computed since then are left alone though calls came, since calls always come. What a person
+# did counts at once.
 # The newest of each kind, and not whether one is there: for that the planner likes to read a table from its beginning.
 CHANGED_SQL = """
 SELECT partner.id
@@ -41,17 +43,18 @@ SELECT partner.id
  WHERE (%s IS NULL OR partner.id = %s)
    AND (walk.computed_at IS NULL OR partner.status <> 'closed' AND (
        walk.compute_by <= %s OR walk.computed_at < %s
-    OR walk.computed_at < %s AND walk.computed_at - %s <= greatest(
+    OR walk.computed_at - %s <= greatest(
        (SELECT max(at) FROM track360_auditevent WHERE partner_id = partner.id),
-       (SELECT max(newest.at) FROM track360_environment environment, LATERAL (
+       (SELECT max(finished_at) FROM track360_environment environment, onboarding_sample sample
+         WHERE environment.partner_id = partner.id AND sample.environment_id = environment.id))
+    OR walk.computed_at < %s AND walk.computed_at - %s <= (
+        SELECT max(newest.at) FROM track360_environment environment, LATERAL (
                SELECT max(started_at) FROM entities_batch WHERE environment_id = environment.id
-                UNION ALL
-               SELECT max(finished_at) FROM onboarding_sample WHERE environment_id = environment.id
                 UNION ALL
                SELECT max(secret.last_used_at)
                  FROM integrations_client client JOIN integrations_clientsecret secret ON secret.client_id = client.id
                 WHERE client.environment_id = environment.id) AS newest (at)
-         WHERE environment.partner_id = partner.id))))
+         WHERE environment.partner_id = partner.id)))
 """
 IN_ORDER = " ORDER BY walk.computed_at NULLS FIRST, partner.id"
 
@@ -59,15 +62,16 @@ IN_ORDER = " ORDER BY walk.computed_at NULLS FIRST, partner.id"
 # -- Reading ------------------------------------------------------------------
 
 
-def steps_for(partner: Partner) -> list[StepState]:
+def steps_for(partner: Partner, *, rests: dt.timedelta = dt.timedelta(0)) -> list[StepState]:
     """The eight steps in order, judged anew where something changed since they were judged last.
 
-    With the partner's walk, as `state.partner.onboarding`.
+    Those that were judged within the time of `rests` are not judged again for calls that came. With the partner's
+    walk, as `state.partner.onboarding`.
     """
     now = timezone.now()
     steps = StepState.objects.filter(partner=partner).select_related("partner__onboarding").order_by("number")
     # Asked once, beside the steps: it names the partner and none of their columns.
-    changed = RawSQL(f"EXISTS ({CHANGED_SQL})", _parameters(now=now, rested_before=now, partner=partner))
+    changed = RawSQL(f"EXISTS ({CHANGED_SQL})", _parameters(now=now, rested_before=now - rests, partner=partner))
     found: list[Any] = list(steps.annotate(changed=changed))
     # A closed partner's steps no longer change, but may never have been judged.
     if not found or found[0].changed:
@@ -104,7 +108,7 @@ def changed_partners(*, now: dt.datetime, rested_before: dt.datetime) -> list[in
 def _parameters(*, now: dt.datetime, rested_before: dt.datetime, partner: Partner | None = None) -> tuple[Any, ...]:
     """Of `CHANGED_SQL`, in its order: for all partners, or for the one."""
     number = partner.pk if partner else None
-    return (number, number, now, now - SWEEP_EVERY, rested_before, LATE_COMMIT)
+    return (number, number, now, now - SWEEP_EVERY, LATE_COMMIT, rested_before, LATE_COMMIT)
 
 
 # -- Judging ------------------------------------------------------------------
@@ -260,8 +264,9 @@ def days_over_plan(phases: Iterable[PhaseProgress], *, now: dt.datetime) -> int:
 def _figures(partner: Partner, facts: Facts, walk: Onboarding, steps: list[StepState]) -> dict[str, Any]:
     """What the board shows of a partner, over both environments; times as ISO 8601 in UTC."""
     now = facts.now
-    newest = [at for _, at in environments_with_last_batch([partner]) if at]
-    day = sum(traffic_by_environment([partner], since=now - DAY).values(), Traffic())
+    environments = environments_with_last_batch([partner])
+    newest = [at for _, at in environments if at]
+    day = sum((traffic_in(environment, start=now - DAY, end=now) for environment, _ in environments), Traffic())
     secrets = ClientSecret.objects.live().filter(
         client__environment__partner=partner, client__revoked_at=None, expires_at__lte=now + SECRET_EXPIRES_WITHIN
     )

@@ -21,7 +21,7 @@ from integrations import submissions
 from integrations.forms import SubmissionForm
 from onboarding import agreements
 from onboarding.agreements import newest_scope
-from onboarding.checklist import steps_for
+from onboarding.checklist import RIGHT_WITHIN, steps_for
 from onboarding.checklist_view import WHY, action_of, fingerprint, next_words, walk_for
 from onboarding.forms import NoteForm, OverrideForm, ScopeForm, time_zones
 from onboarding.models import Scope, StepChange, StepNote, StepOverride
@@ -58,7 +58,7 @@ def _unchanged(request: PortalRequest, seen: str) -> bool:
 
 @portal_view()
 def checklist(request: PortalRequest) -> HttpResponse:
-    steps = steps_for(request.partner)
+    steps = steps_for(request.partner, rests=RIGHT_WITHIN)
     notes = StepNote.objects.filter(partner=request.partner).order_by().values_list("number")
     counted = dict(notes.annotate(Count("pk")))
     seen = fingerprint(steps, sorted(counted.items()))
@@ -96,7 +96,7 @@ def _step_page(
 ) -> HttpResponse:
     if number not in BY_NUMBER:
         raise Http404("There are the steps 1 to 8.")
-    steps = steps_for(request.partner)
+    steps = steps_for(request.partner, rests=RIGHT_WITHIN)
     rehearsal = rehearsal_of(request.partner) if number == REHEARSAL else None
     signatures = signatures_for(request.partner, request.role) if number == LIVE else []
     seen = fingerprint(steps, rehearsal, [str(signature.given) for signature in signatures])

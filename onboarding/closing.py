@@ -38,7 +38,7 @@ EMPTIED = {
     "transactions": "entities_transaction",
     "customers": "entities_customer",
     "batches": "entities_batch",
-    "hours of freshness": "entities_laghour",
+    "hours of batches": "entities_batchhour",
     "waivers": "integrations_waiver",
     "doubled days": "integrations_doubledday",
     "day totals": "integrations_daytotals",

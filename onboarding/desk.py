@@ -19,7 +19,7 @@ from onboarding.steps import BY_NUMBER, PHASES, STEPS
 from track360.models import Environment, Partner
 from track360.templatetags.ui import percent
 
-SHOWN = 200  # rows of the list; all of them on request
+SHOWN = 50  # rows of the list; all of them on request
 COLUMN_SHOWN = 15  # partners of a phase on the board: those who need somebody first
 SILENT_AFTER = dt.timedelta(hours=24)
 # What is told to the partner too (notification `records.refused`).

@@ -282,7 +282,7 @@ def _columns(contents: Contents) -> str:
     """What is JSON stands as JSON, and people by their addresses."""
     shown = []
     for field in contents.model._meta.concrete_fields:
-        if field.name in contents.without or (field.column == contents.of and not field.primary_key):
+        if field.generated or field.name in contents.without or (field.column == contents.of and not field.primary_key):
             continue
         if field.related_model is User:
             shown.append(f"(SELECT u.email FROM track360_user u WHERE u.id = t.{field.column}) AS {field.name}")

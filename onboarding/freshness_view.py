@@ -181,6 +181,14 @@ class DayCell:
     words: str
     last_at: dt.datetime | None
 
+    @property
+    def date(self) -> str:
+        return f"{self.day:%d %b %Y}"
+
+    @property
+    def spoken(self) -> str:
+        return f"{self.day:%d %B}: {self.state}"
+
 
 def day_cells(days: list[ActivityDay]) -> list[DayCell]:
     return [

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, cast
 from urllib.parse import urlencode
 
@@ -14,8 +15,8 @@ from django.utils import timezone
 from entities.addresses import page_addresses, portal_url
 from entities.door_lists import Cell, Which, all_in, page_of_cell
 from entities.listings import LISTINGS
-from entities.models import Entity
-from entities.paging import keyset_page
+from entities.models import Entity, Record
+from entities.paging import Fetch, keyset_page
 from entities.privacy import sees_personal_data
 from entities.quarantine_shown import records
 from integrations.api.parameters import read_date
@@ -157,22 +158,28 @@ def cell_of(request: PortalRequest, place: Place, entity: Entity, data: Any) -> 
     return Cell(request.environment, entity, start, end, currency, type_)
 
 
-def which_of(data: Any, cell: Cell) -> Which:
+def lists_of(cell: Cell) -> dict[Which, Fetch[Record]]:
+    """What each list is read with; the first page once, be it to see whether there is a record and then to show it."""
+    return {which: cache(page_of_cell(cell, which)) for which in Which}
+
+
+def which_of(data: Any, lists: Mapping[Which, Fetch[Record]]) -> Which:
     """The list asked for; else the first that has a record, those that differ before all."""
     try:
         return Which(data.get("list", ""))
     except ValueError:
         sought = (Which.DIFFERENT, Which.ONLY_PULLED, Which.ONLY_PUSHED)
-        return next((one for one in sought if page_of_cell(cell, one)(None, False)), Which.DIFFERENT)
+        return next((one for one in sought if lists[one](None, False)), Which.DIFFERENT)
 
 
 @portal_view()
 def cell(request: PortalRequest, day: str, entity: str) -> HttpResponse:
     place, kind = place_of(request, day), entity_of(entity)
     place_in_day = cell_of(request, place, kind, request.GET)
-    which = which_of(request.GET, place_in_day)
+    lists = lists_of(place_in_day)
+    which = which_of(request.GET, lists)
     page = keyset_page(
-        page_of_cell(place_in_day, which),
+        lists[which],
         model=LISTINGS[kind].model,
         columns=place_in_day.order,
         before=request.GET.get("before", ""),
@@ -222,7 +229,7 @@ def download(request: PortalRequest, day: str, entity: str) -> HttpResponse:
     """All records of a list: CSV of keys and figures, or a JSON object a line, with the fields that differ."""
     place, kind = place_of(request, day), entity_of(entity)
     place_in_day, as_json = cell_of(request, place, kind, request.GET), request.GET.get("as") == "jsonl"
-    which, personal = which_of(request.GET, place_in_day), sees_personal_data(request)
+    which, personal = which_of(request.GET, lists_of(place_in_day)), sees_personal_data(request)
     listed = all_in(place_in_day, which)
     rows = (row for record in listed for row in shown.record_rows(kind, [record], personal=personal))
     lines = _json_lines(rows) if as_json else shown.resend_csv(rows, shown.RESEND_COLUMNS)

@@ -13,7 +13,7 @@ from django.db import connection, transaction
 from django.db.models import Model, QuerySet
 from django.utils import timezone
 
-from entities.lag_hours import KEPT as LAGS_KEPT
+from entities.batch_hours import KEPT as HOURS_KEPT
 from entities.models import QuarantinedRecord
 from integrations.models import ConnectionTest, SyncRun
 from integrations.partitions import KEPT_DAYS, drop_old_partitions
@@ -92,7 +92,7 @@ _TESTS = """
                     WHERE n.connection_id = t.connection_id
                       AND (n.requested_at, n.id) > (t.requested_at, t.id))"""
 _REPORTS = "SELECT id FROM integrations_conformancereport WHERE requested_at < %(before)s"
-_LAG_HOURS = "SELECT id FROM entities_laghour WHERE hour < %(before)s"
+_BATCH_HOURS = "SELECT id FROM entities_batchhour WHERE hour < %(before)s"
 _DIFFERENCES = "SELECT id FROM entities_difference WHERE closed_at < %(before)s"
 _REPLAYS = "SELECT id FROM entities_replay WHERE requested_at < %(before)s"
 
@@ -183,12 +183,12 @@ STORES = (
         forget=_delete("entities_batch", _BATCHES),
     ),
     Store(
-        "Freshness by the hour",
-        "How long the new records of each hour took to us, added up from the batches.",
-        "As long as the freshness page shows it.",
-        kept=LAGS_KEPT,
+        "Batches by the hour",
+        "Counts of each hour and how long its new records took to us, added up from the batches.",
+        "As long as pages show them; they can be added up again.",
+        kept=HOURS_KEPT,
         since="the hour",
-        forget=_delete("entities_laghour", _LAG_HOURS),
+        forget=_delete("entities_batchhour", _BATCH_HOURS),
     ),
     Store(
         "Quarantine",

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from entities.addresses import portal_url
 from entities.models import Entity
-from onboarding.checklist import steps_for
+from onboarding.checklist import RIGHT_WITHIN, steps_for
 from onboarding.checklist_view import Walk, walk_for
 from onboarding.next_step import Facts, NextStep, next_step
 from onboarding.overview import Overview, overview_of
@@ -34,7 +34,7 @@ def overview(request: PortalRequest) -> HttpResponse:
     hours, words = SPANS.get(span) or SPANS["24h"]
     now = timezone.now()
     shown = overview_of(request.environment, hours=hours, now=now)
-    walk = walk_for(request, steps_for(request.partner), now=now)
+    walk = walk_for(request, steps_for(request.partner, rests=RIGHT_WITHIN), now=now)
     counts = [HourCount(hour.start, hour.traffic.records, hour.traffic.refused) for hour in shown.hours]
     context = {
         "overview": shown,

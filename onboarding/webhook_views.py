@@ -84,9 +84,9 @@ def webhook_new(request: PortalRequest) -> HttpResponse:
 @portal_view(roles=MANAGERS)
 def webhook_detail(request: PortalRequest, endpoint_id: uuid.UUID) -> HttpResponse:
     endpoint = _endpoint(request, endpoint_id)
-    deliveries = list(
-        Delivery.objects.filter(endpoint=endpoint).select_related("notification").order_by("-notification__at")[:SHOWN]
-    )
+    # By way of the partner's notifications, whose index has the order.
+    sent = Delivery.objects.filter(endpoint=endpoint, notification__partner=request.partner)
+    deliveries = list(sent.select_related("notification").order_by("-notification__at")[:SHOWN])
     context = {
         "endpoint": endpoint,
         "title": webhooks.host_of(endpoint),

@@ -19,6 +19,7 @@ from entities.models import (
     Activity,
     Affiliate,
     Batch,
+    BatchHour,
     Customer,
     Entity,
     QuarantinedRecord,
@@ -148,6 +149,21 @@ class BatchFactory(DjangoModelFactory[Batch]):
     finished_at = factory.SelfAttribute("started_at")
     received = 1
     created = 1
+
+
+class BatchHourFactory(DjangoModelFactory[BatchHour]):
+    class Meta:
+        model = BatchHour
+
+    environment = factory.SubFactory(EnvironmentFactory)
+    hour = factory.LazyFunction(lambda: timezone.now().replace(minute=0, second=0, microsecond=0))
+    entity = Entity.TRANSACTIONS
+    door = Batch.Door.PUSH
+    upto = factory.LazyAttribute(lambda made: made.hour + dt.timedelta(hours=1))
+    records = created = 1
+    refused = updated = unchanged = late = 0
+    lags = factory.LazyFunction(lambda: [1] + [0] * 11)
+    partner_seconds = own_seconds = 1.0
 
 
 class CustomerFactory(DjangoModelFactory[Customer]):

@@ -30,6 +30,10 @@ class HourCount:
     records: int
     refusals: int
 
+    @property
+    def label(self) -> str:
+        return time_label(self.hour)
+
 
 @dataclass(frozen=True)
 class Bar:
@@ -52,6 +56,16 @@ class BarChart:
     x_labels: list[str]
     hours: Sequence[HourCount]
 
+    @property
+    def records_path(self) -> str:
+        """All bars as one path: a week has 168, and a template takes its time for each figure."""
+        return "".join(f"M{bar.x} {bar.records_y}h{bar.width}v{bar.records_height}H{bar.x}z" for bar in self.bars)
+
+    @property
+    def refusals_path(self) -> str:
+        refused = (bar for bar in self.bars if bar.refusals_height)
+        return "".join(f"M{bar.x} {bar.refusals_y}h{bar.width}v{bar.refusals_height}H{bar.x}z" for bar in refused)
+
 
 def bars_per_hour(hours: Sequence[HourCount], *, title: str) -> BarChart:
     """Stacked bars, refusals on top. `hours` are consecutive, oldest first, empty ones included."""
@@ -70,7 +84,7 @@ def bars_per_hour(hours: Sequence[HourCount], *, title: str) -> BarChart:
                 records_height=round(stored, 2),
                 refusals_y=round(HEIGHT - stored - refused, 2),
                 refusals_height=round(refused, 2),
-                title=f"{hour.hour:%d %b %H:%M} UTC: {hour.records:,} records, {hour.refusals:,} refused",
+                title=f"{hour.label} UTC: {hour.records:,} records, {hour.refusals:,} refused",
             )
         )
     return BarChart(
@@ -92,7 +106,7 @@ def _describe(hours: Sequence[HourCount]) -> str:
     busiest = max(hours, key=lambda hour: hour.records + hour.refusals)
     return (
         f"{records:,} records and {refusals:,} refused in {len(hours)} hours;"
-        f" most in the hour from {busiest.hour:%d %b %H:%M} UTC."
+        f" most in the hour from {busiest.label} UTC."
     )
 
 
@@ -110,6 +124,10 @@ class HourLag:
     share: float | None = None
     partner_seconds: float | None = None
     own_seconds: float | None = None
+
+    @property
+    def label(self) -> str:
+        return time_label(self.hour)
 
 
 @dataclass(frozen=True)
@@ -147,9 +165,7 @@ def lag_against_target(
         late += hour.p95_seconds > target.total_seconds()
         x = index * STEP + (STEP - BAR) / 2
         upper, lower = lag_y(hour.p95_seconds), lag_y(hour.median_seconds)
-        words = (
-            f"{hour.hour:%d %b %H:%M} UTC: median {lag(hour.median_seconds)}, 95th percentile {lag(hour.p95_seconds)}"
-        )
+        words = f"{hour.label} UTC: median {lag(hour.median_seconds)}, 95th percentile {lag(hour.p95_seconds)}"
         bands.append((round(x, 2), upper, BAR, round(max(lower - upper, 1), 2), words))
         medians.append((round(x, 2), round(x + BAR, 2), lower))
     return LagChart(
@@ -181,6 +197,10 @@ def lag_y(seconds: float) -> float:
     low, high = LAG_STOPS[upper - 1], LAG_STOPS[upper]
     position = upper - 1 + math.log(bounded / low) / math.log(high / low)
     return round(HEIGHT * (1 - position / (len(LAG_STOPS) - 1)), 2)
+
+
+def time_label(hour: datetime) -> str:
+    return f"{hour:%d %b %H:%M}"
 
 
 def nice_ceiling(value: float) -> float:

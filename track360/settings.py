@@ -105,6 +105,8 @@ TEMPLATES = [
     },
 ]
 
+FORM_RENDERER = "track360.form_renderer.QuickRenderer"
+
 # -- Database -----------------------------------------------------------------
 
 DATABASES = {
@@ -241,8 +243,8 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
         "task": "entities.refresh_fx_rates",
         "schedule": crontab(hour=16, minute=30),  # UTC; the ECB publishes at about 16:00 in Frankfurt
     },
-    "roll-up-freshness": {
-        "task": "entities.roll_up_freshness",
+    "roll-up-batches": {
+        "task": "entities.roll_up_batches",
         "schedule": timedelta(minutes=5),
         "options": {"expires": 300},
     },

@@ -5,7 +5,7 @@ from __future__ import annotations
 from entities.models.activity import Activity, GgrSource
 from entities.models.affiliate import Affiliate
 from entities.models.base import Entity, JsonTextField, Record, Source
-from entities.models.batch import Batch, LagHour, RecordCounter
+from entities.models.batch import Batch, BatchHour, RecordCounter
 from entities.models.customer import Customer
 from entities.models.erasure import Erasure
 from entities.models.fx_rate import FxRate
@@ -28,6 +28,7 @@ __all__ = [
     "Activity",
     "Affiliate",
     "Batch",
+    "BatchHour",
     "CanonicalValue",
     "Customer",
     "Difference",
@@ -37,7 +38,6 @@ __all__ = [
     "FxSource",
     "GgrSource",
     "JsonTextField",
-    "LagHour",
     "MappingChange",
     "MappingChangeLine",
     "QuarantineEvent",

@@ -80,10 +80,10 @@ class Batch(models.Model):
         return f"{self.door} {self.entity} {self.id}"
 
 
-class LagHour(models.Model):
-    """The sums of an hour's batches of an entity by which freshness is shown: a month may have millions of batches.
+class BatchHour(models.Model):
+    """The sums of an hour's batches of one entity by one door: a month may have millions of batches.
 
-    Made by `lag_hours.roll_up` and only a copy: what is newer is read from the batches.
+    Made by `batch_hours.roll_up` and only a copy: what is newer is read from the batches.
     """
 
     environment = models.ForeignKey(
@@ -93,17 +93,25 @@ class LagHour(models.Model):
         db_index=False,
         db_constraint=False,
     )
-    entity = models.CharField(max_length=16, choices=Entity)
     hour = models.DateTimeField(help_text="Its first moment, UTC.")
+    entity = models.CharField(max_length=16, choices=Entity)
+    door = models.CharField(max_length=8, choices=Batch.Door)
+    upto = models.DateTimeField(help_text="The batches that started before then are in it: the hour's end, at last.")
+    records = models.BigIntegerField(help_text="Taken in: new, changed or the same.")
+    refused = models.BigIntegerField(help_text="Records, also those of refused batches.")
+    created = models.BigIntegerField()
+    updated = models.BigIntegerField()
+    unchanged = models.BigIntegerField()
+    late = models.BigIntegerField()
     lags = ArrayField(models.BigIntegerField(), help_text="As in the batches.")
     partner_seconds = models.FloatField(help_text="Sum over the records: from the event to where our part begins.")
     own_seconds = models.FloatField(help_text="Sum over the records: waiting for our fetch, storing.")
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["environment", "hour", "entity"], name="lag_hour_key")]
+        constraints = [models.UniqueConstraint(fields=["environment", "hour", "entity", "door"], name="batch_hour_key")]
 
     def __str__(self) -> str:
-        return f"{self.entity} {self.hour:%Y-%m-%d %H:%M}"
+        return f"{self.door} {self.entity} {self.hour:%Y-%m-%d %H:%M}"
 
 
 class RecordCounter(models.Model):

@@ -10,6 +10,28 @@ from django.utils import timezone
 from entities.models.base import Entity, JsonTextField
 from track360.models import Environment, User
 
+# What a refused transaction is about, cut out of its text by the database when it is written: for 10,000 at each look
+# that took 0.2 s. The text may hold anything; a cast to JSON fails at a NUL, one to a number at a word. So what does
+# not look like an amount, a currency or an id counts as none. A member stands after a comma, its name between bare
+# quotation marks, which nothing inside a text does; and what stands there of digits, a point and a sign alone is a
+# number, since JSON knows nothing else of them.
+_BODY = """(',' || substr(coalesce(edited, payload), 2)) COLLATE "C\""""
+_AMOUNT = f"split_part(translate(left(split_part({_BODY}, ',\"amount_currency\":', 2), 33), '}}', ','), ',', 1)"
+_CURRENCY = f'left(split_part({_BODY}, \',"currency":"\', 2), 4)'
+_CUSTOMER = f"split_part(left(split_part({_BODY}, ',\"customer_id\":\"', 2), 129), '\"', 1)"
+_TRANSACTION = "entity = 'transactions'"
+
+
+def _cut(what: str, *conditions: str) -> models.GeneratedField:
+    """A column of transactions that is null where one of the conditions does not hold."""
+    text = f"CASE WHEN {' AND '.join((_TRANSACTION, *conditions))} THEN {what} END"
+    return models.GeneratedField(
+        expression=models.Func(template=text, output_field=models.TextField()),
+        output_field=models.TextField(),
+        db_persist=True,
+        null=True,
+    )
+
 
 class QuarantinedRecord(models.Model):
     """One record that a lenient batch refused: as sent, with its errors, and what became of it.
@@ -46,6 +68,23 @@ class QuarantinedRecord(models.Model):
     )
     state = models.CharField(max_length=12, choices=State, default=State.HELD, db_default=State.HELD.value)
     closed_at = models.DateTimeField(null=True)
+    amount = _cut(
+        _AMOUNT,
+        f"length({_AMOUNT}) BETWEEN 1 AND 20",
+        f"translate({_AMOUNT}, '0123456789.-', '') = ''",
+    )
+    currency = _cut(
+        f"left({_CURRENCY}, 3)",
+        f"length({_CURRENCY}) = 4",
+        f"translate({_CURRENCY}, 'ABCDEFGHIJKLMNOPQRSTUVWXYZ', '') = '\"'",
+        f"right({_CURRENCY}, 1) = '\"'",
+    )
+    depositor = _cut(
+        _CUSTOMER,
+        f'strpos({_BODY}, \',"transaction_type":"deposit"\') > 0',
+        f"strpos({_CUSTOMER}, '\\') = 0",
+        f"length({_CUSTOMER}) BETWEEN 1 AND 128",
+    )
 
     class Meta:
         indexes = [

@@ -13,13 +13,25 @@ from entities.models import Entity
 from entities.totals import changed_hours, sides_of_day
 from entities.walks import watermark_for
 from integrations.models import DayTotals, TotalsWatermark
-from integrations.reconciliation.days import DAY, Side, bounds_of, day_of, newest_totals, settles_at, written
+from integrations.reconciliation.days import (
+    DAY,
+    Side,
+    bounds_of,
+    day_of,
+    lines_of,
+    newest_totals,
+    settles_at,
+    written,
+)
 from integrations.reconciliation.doubled import flag_doubled
 from track360.models import Environment
 
 THE_BEGINNING = dt.datetime(1900, 1, 1, tzinfo=dt.UTC)
 COMPUTED = (Side.STORED, Side.PUSHED, Side.PULLED)
 BUDGET_SECONDS = 30.0
+# A day that was counted rests a minute for each so many records in it, however many come: one of a million, which takes
+# seconds, is counted every ten minutes.
+RECORDS_A_MINUTE = 100_000
 
 
 def refresh(environment: Environment, time_zone: str, *, budget_seconds: float = BUDGET_SECONDS) -> set[dt.date]:
@@ -83,12 +95,23 @@ def days_of_hours(hours: Iterable[dt.date], time_zone: str) -> set[dt.date]:
 def _compute_next(environment: Environment, entity: str) -> tuple[dt.date | None, bool]:
     """Compute the newest day that is pending, and take it off the list: the day, and whether its totals changed."""
     mark = _locked(environment, entity)
-    if mark is None or not mark.pending:
+    pending = map(dt.date.fromisoformat, reversed(mark.pending)) if mark else iter(())
+    day = next((day for day in pending if not _rests(environment, entity, day)), None)
+    if mark is None or day is None:
         return None, False
-    day = dt.date.fromisoformat(mark.pending.pop())
+    mark.pending.remove(day.isoformat())
     changed = compute_day(environment, entity, day, mark.time_zone)
     mark.save(update_fields=["pending"])
     return day, changed
+
+
+def _rests(environment: Environment, entity: str, day: dt.date) -> bool:
+    """Whether a large day was counted a moment ago."""
+    stored = newest_totals(environment, [day], entities=[entity], sides=[Side.STORED]).get((entity, day, Side.STORED))
+    if stored is None:
+        return False
+    minutes = sum(line.count for line in lines_of(stored)) // RECORDS_A_MINUTE
+    return timezone.now() < stored.at + dt.timedelta(minutes=minutes)
 
 
 def _locked(environment: Environment, entity: str) -> TotalsWatermark | None:

@@ -13,11 +13,11 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from entities.batch_hours import roll_up
 from entities.freshness import PERIODS, ActivityDay, Figures, activity_days, days_in_time, freshness_of, percentile
-from entities.lag_hours import roll_up
-from entities.models import Batch, LagHour
+from entities.models import Batch, BatchHour
 from entities.pipeline.lags import BOUNDS, lags_of
-from entities.tasks import roll_up_freshness
+from entities.tasks import roll_up_batches
 from tests.factories import ActivityFactory, BatchFactory
 from track360.models import Environment
 
@@ -187,7 +187,7 @@ def test_the_figures_are_the_same_from_copied_hours_and_from_batches(environment
         came(environment, NOW - rng.random() * 31 * DAY, lags, entity=entity, own_seconds=rng.randrange(9) / 4)
     before = freshness_of(environment, period=PERIODS[period], now=NOW)
     roll_up(environment, now=NOW)
-    assert LagHour.objects.count() > 30
+    assert BatchHour.objects.count() > 30
     assert freshness_of(environment, period=PERIODS[period], now=NOW) == before
 
 
@@ -206,8 +206,8 @@ def test_the_task_copies_the_hours_of_every_environment(
 ) -> None:
     for one in (environment, other_environment):
         came(one, timezone.now() - 3 * HOUR, {5: 1})
-    roll_up_freshness()
-    assert set(LagHour.objects.values_list("environment", flat=True)) == {environment.pk, other_environment.pk}
+    roll_up_batches()
+    assert set(BatchHour.objects.values_list("environment", flat=True)) == {environment.pk, other_environment.pk}
 
 
 def test_a_batch_that_ends_after_its_hour_is_counted(environment: Environment) -> None:

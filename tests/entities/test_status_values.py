@@ -69,6 +69,15 @@ def test_beyond_the_newest_it_estimates_and_the_index_counts_the_rare(
     assert uses[SALES, "old"].words == "none of the newest 10"
 
 
+def test_much_activity_which_has_no_status_changes_nothing(partner: Partner, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(status_values, "NEWEST", 10)
+    sandbox = partner.environments.get(kind="sandbox")
+    send(sandbox, 1, "3")
+    RecordCounterFactory(environment=sandbox, entity="activity", count=20)
+
+    assert (uses_of(partner)[KYC, "3"].words, uses_of(partner)[KYC, "3"].is_exact) == ("1", True)
+
+
 def test_a_value_that_comes_again_moves_when_it_was_last_seen_but_not_each_time(partner: Partner) -> None:
     sandbox = partner.environments.get(kind="sandbox")
     send(sandbox, 1, "3")

@@ -18,7 +18,7 @@ from entities.models import Batch, Difference, Entity
 from entities.pipeline import Door, Policy, ingest
 from entities.totals import Line
 from integrations.models import DayTotals, DoubledDay, TotalsWatermark, Waiver
-from integrations.reconciliation import compare
+from integrations.reconciliation import compare, compute
 from integrations.reconciliation.compare import EntityDay, State, compared
 from integrations.reconciliation.compute import compute_day, refresh
 from integrations.reconciliation.control import put_control_totals
@@ -280,6 +280,24 @@ def test_only_the_days_that_changed_are_computed_again(environment: Environment)
 
     assert refresh(environment, "UTC") == {DAY}
     assert newest(environment) == [("deposit", 2, "1501.10")]
+
+
+def test_a_large_day_rests_after_it_was_counted_and_is_not_forgotten(
+    environment: Environment, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(compute, "RECORDS_A_MINUTE", 2)
+    for _ in range(4):
+        store(environment)
+    assert refresh(environment, "UTC") == {DAY}
+
+    store(environment, amount_currency=Decimal(1))
+    store(environment, transaction_date=utc(2026, 3, 14, 12))
+    assert refresh(environment, "UTC") == {dt.date(2026, 3, 14)}
+    DayTotals.objects.filter(day=DAY).update(at=timezone.now() - dt.timedelta(minutes=1, seconds=50))
+    assert refresh(environment, "UTC") == set()
+    DayTotals.objects.filter(day=DAY).update(at=timezone.now() - dt.timedelta(minutes=2))
+    assert refresh(environment, "UTC") == {DAY}
+    assert sum(count for _, count, _ in newest(environment)) == 5
 
 
 @committed

@@ -594,6 +594,26 @@ def test_a_closed_partner_is_judged_once_for_the_team_to_read(partner: Partner) 
     assert not changed(partner, timezone.now() + HOUR)
 
 
+def test_a_page_shows_what_was_judged_within_the_minute_but_at_once_what_a_person_did(
+    partner: Partner, sandbox: Environment, team: Actor
+) -> None:
+    judged = timezone.now() - checklist.LATE_COMMIT / 2
+    computed(partner, judged)
+
+    def judged_at() -> dt.datetime | None:
+        checklist.steps_for(partner, rests=checklist.RIGHT_WITHIN)
+        return Onboarding.objects.get(partner=partner).computed_at
+
+    BatchFactory(environment=sandbox, started_at=timezone.now())
+    assert judged_at() == judged
+    Onboarding.objects.filter(partner=partner).update(computed_at=judged - checklist.RIGHT_WITHIN)
+    assert (judged_at() or judged) > judged
+
+    Onboarding.objects.filter(partner=partner).update(computed_at=judged)
+    agreements.add_note(partner, 1, text="hello", actor=team)
+    assert (judged_at() or judged) > judged
+
+
 def test_the_worker_lets_a_busy_partner_rest_and_leaves_a_closed_one(partner: Partner, sandbox: Environment) -> None:
     computed(partner, NOW)
     BatchFactory(environment=sandbox, started_at=NOW)

@@ -23,9 +23,9 @@ from django.utils import timezone
 from entities.models import (
     Activity,
     Batch,
+    BatchHour,
     Customer,
     Difference,
-    LagHour,
     QuarantinedRecord,
     QuarantineEvent,
     RecordChange,
@@ -62,6 +62,7 @@ from tests.entities.test_concurrency import together
 from tests.factories import (
     CONNECTION_SECRET,
     ApiRequestFactory,
+    BatchHourFactory,
     ConnectionFactory,
     ConnectionTestFactory,
     FeedFactory,
@@ -124,14 +125,14 @@ def fetch(environment: Environment) -> SyncRun:
     DoubledDay.objects.create(day=DAY, earlier=once, later=twice, **of)
     Waiver.objects.create(day=DAY, count_difference=1, reason="known", **of)
     TotalsWatermark.objects.create(upto=timezone.now(), pending=["2026-03-15"], **of)
-    LagHour.objects.create(hour=timezone.now(), lags=[1], partner_seconds=1, own_seconds=1, **of)
+    BatchHourFactory(**of)
     Replay.objects.create(environment=environment)
     return run
 
 
 STORES = (
     *(Customer, MoneyTransaction, Activity, RecordChange, QuarantinedRecord, Batch, SeenStatus, Sample, ApiRequest),
-    *(SyncRun, DayTotals, DoubledDay, Waiver, TotalsWatermark, LagHour, Difference, Sighting, Replay),
+    *(SyncRun, DayTotals, DoubledDay, Waiver, TotalsWatermark, BatchHour, Difference, Sighting, Replay),
 )
 
 

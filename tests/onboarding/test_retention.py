@@ -13,7 +13,7 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.utils import timezone
 
-from entities.models import Batch, Difference, LagHour, QuarantinedRecord, QuarantineEvent, Replay
+from entities.models import Batch, BatchHour, Difference, QuarantinedRecord, QuarantineEvent, Replay
 from integrations.models import ApiRequest, ConformanceReport, ConnectionTest, Feed, SyncEvent, SyncRun
 from integrations.partitions import ensure_partitions
 from onboarding.models import Notification, PartnerExport, Sample
@@ -22,6 +22,7 @@ from onboarding.tasks import keep_stores
 from tests.factories import (
     ApiRequestFactory,
     BatchFactory,
+    BatchHourFactory,
     ConnectionTestFactory,
     EnvironmentFactory,
     FeedFactory,
@@ -103,11 +104,9 @@ def difference_of(environment: Environment, at: dt.datetime) -> Any:
 ROWS: dict[str, tuple[Callable[[Environment, dt.datetime], Any], Callable[[], Any]]] = {
     "Request log": (request_of, ApiRequest.objects.all),
     "Batches": (lambda environment, at: BatchFactory(environment=environment, started_at=at), Batch.objects.all),
-    "Freshness by the hour": (
-        lambda environment, at: LagHour.objects.create(
-            environment=environment, entity="customers", hour=at, lags=[1], partner_seconds=1, own_seconds=1
-        ),
-        LagHour.objects.all,
+    "Batches by the hour": (
+        lambda environment, at: BatchHourFactory(environment=environment, hour=at),
+        BatchHour.objects.all,
     ),
     "Quarantine": (
         held,

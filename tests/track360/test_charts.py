@@ -42,6 +42,8 @@ def test_one_refusal_among_a_million_records_is_seen() -> None:
 
 def test_the_description_says_in_words_what_the_bars_show() -> None:
     chart = bars_per_hour(counts((10, 0), (20, 5)), title="t")
+    assert chart.records_path == "M1.5 66.67h7.0v33.33H1.5zM11.5 33.33h7.0v66.67H11.5z"
+    assert chart.refusals_path == "M11.5 16.67h7.0v16.67H11.5z"
     assert chart.description == "30 records and 5 refused in 2 hours; most in the hour from 20 Nov 13:00 UTC."
     assert bars_per_hour(counts((0, 0)), title="t").description == "Nothing arrived in these 1 hours."
 

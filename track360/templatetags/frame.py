@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
+from functools import cache, lru_cache
 
 from django import template
 from django.http import HttpRequest
 from django.template.context import Context
+from django.template.loader import render_to_string
 from django.urls import NoReverseMatch, reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 
 from track360.models import Environment, Partner
+from track360.templatetags.ui import copy_button, copyable
 
 register = template.Library()
 
@@ -55,20 +60,34 @@ SECTION_OF = {"swagger": "docs"} | dict.fromkeys(
 
 
 @register.simple_tag(takes_context=True)
-def rail_groups(context: Context) -> list[tuple[str, list[NavLink]]]:
-    """The rail's links in groups. A page that this installation does not have gives no link."""
+def rail(context: Context) -> SafeString:
+    """The rail's links in groups, which stand twice on a page and are the same on the next one."""
     request = context["request"]
+    waiting = context.get("open_notifications")
     here = getattr(request.resolver_match, "url_name", None) or ""
+    return _rail(request.partner.slug, request.environment.kind, here, waiting() if waiting else None)
+
+
+@lru_cache(maxsize=500)  # of about 5 kB
+def _rail(slug: str, kind: str, here: str, waiting: int | None) -> SafeString:
+    """A page that this installation does not have gives no link."""
     links = []
     for group, url_name, label, icon_name in RAIL:
-        url = portal_url(request.partner, request.environment.kind, url_name)
+        url = _url(slug, kind, url_name)
         current = "page" if here == url_name else "true" if _same_section(here, url_name) else ""
         if url:
-            waiting = context.get("open_notifications") if url_name == "notification-list" else None
-            links.append((group, NavLink(label, icon_name, url, current, waiting() if waiting else None)))
-    return [
+            count = waiting if url_name == "notification-list" else None
+            links.append((group, NavLink(label, icon_name, url, current, count)))
+    groups = [
         (group, [link for _, link in members]) for group, members in itertools.groupby(links, key=lambda pair: pair[0])
     ]
+    return render_to_string("components/rail.html", {"groups": groups})
+
+
+@register.simple_tag
+@cache
+def stylesheets() -> SafeString:
+    return render_to_string("components/stylesheets.html")
 
 
 def _same_section(here: str, url_name: str) -> bool:
@@ -145,10 +164,25 @@ def _same_page(request: HttpRequest, partner: Partner, kind: str) -> str:
 
 def portal_url(partner: Partner, kind: str, url_name: str, **more: str) -> str:
     """Empty where this installation does not have the page."""
+    return _url(partner.slug, kind, url_name, **more)
+
+
+def _url(slug: str, kind: str, url_name: str, /, **more: str) -> str:
     try:
-        return reverse(url_name, kwargs={"partner_slug": partner.slug, "environment_kind": kind, **more})
+        return reverse(url_name, kwargs={"partner_slug": slug, "environment_kind": kind, **more})
     except NoReverseMatch:
         return ""
+
+
+@register.simple_tag(takes_context=True)
+def customer_link(context: Context, customer_id: str, number: int | None) -> SafeString:
+    """A customer's id to copy, as a link to his page; `number`: the internal id, none where he is not known."""
+    if not number:
+        return copyable(customer_id, label="customer id")
+    request = context["request"]
+    href = portal_url(request.partner, request.environment.kind, "customer-detail", number=str(number))
+    button = copy_button(customer_id, label="customer id")
+    return format_html('<span class="id"><a class="id-value" href="{}">{}</a>{}</span>', href, customer_id, button)
 
 
 THEMES = ("system", "light", "dark")

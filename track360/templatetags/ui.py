@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from functools import cache
+from functools import cache, lru_cache
 from http import HTTPStatus
 from typing import Any
 
@@ -17,7 +17,7 @@ from django.template.context import Context
 from django.template.loader import render_to_string
 from django.templatetags.static import static
 from django.utils import timezone
-from django.utils.html import format_html
+from django.utils.html import conditional_escape, format_html
 from django.utils.safestring import SafeString
 
 register = template.Library()
@@ -112,7 +112,7 @@ def when(value: datetime | None, *, exact: bool = False, none: str = "never") ->
     utc = iso.replace("T", " ").replace("Z", " UTC")
     ago = relative(value, now=timezone.now())
     text, title = (utc, ago) if exact else (ago, utc)
-    return format_html('<time datetime="{}" title="{}">{}</time>', iso, title, text)
+    return SafeString(f'<time datetime="{iso}" title="{title}">{text}</time>')  # nothing in it to escape
 
 
 @register.simple_tag
@@ -122,14 +122,20 @@ def money(amount: Decimal | None, currency: str = "") -> SafeString:
         return format_html('<span class="faint">{}</span>', "–")
     figure = f"{amount:,.2f}".replace("-", "\N{MINUS SIGN}")
     if not currency:
-        return format_html('<span class="money">{}</span>', figure)
-    return format_html('<span class="money">{}&nbsp;<span class="currency">{}</span></span>', figure, currency)
+        return SafeString(f'<span class="money">{figure}</span>')
+    return SafeString(
+        f'<span class="money">{figure}&nbsp;<span class="currency">{conditional_escape(currency)}</span></span>'
+    )
 
 
 # -- Icons, badges, ids -------------------------------------------------------
 
+# A page has a hundred icons and badges, and few different ones. `typed`: a word may be escaped already, or not.
+remembered = lru_cache(maxsize=1000, typed=True)
+
 
 @register.simple_tag
+@remembered
 def icon(name: str, *, label: str = "", size: str = "") -> SafeString:
     """An icon of `static/icons/sprite.svg`; silent for screen readers unless it has a label."""
     voice = format_html('role="img" aria-label="{}"', label) if label else 'aria-hidden="true"'
@@ -191,6 +197,7 @@ TONE_ICONS = {
 
 
 @register.simple_tag
+@remembered
 def badge(status: Any, *, label: str = "", tone: str = "") -> SafeString:
     """Icon and word for a status; an unknown one is neutral. `label` replaces the word, `tone` the look."""
     word = str(status if status is not None else "unknown")
@@ -205,11 +212,22 @@ def badge(status: Any, *, label: str = "", tone: str = "") -> SafeString:
     )
 
 
+@register.simple_tag
+@remembered
+def mapped_status(raw: str | None, canonical: str | None) -> SafeString:
+    """What a status means, and beside it the value as sent."""
+    if raw is None:
+        return SafeString('<span class="faint">–</span>')
+    meaning = badge(canonical) if canonical else badge("unmapped", label="Not mapped")
+    return format_html('<span class="status">{} <span class="clip faint mono">{}</span></span>', meaning, raw)
+
+
 # Shorter or plainer than the registered phrases, for a column of a table.
 STATUS_PHRASES = {422: "Refused", 429: "Rate limited", 500: "Server error", 503: "Unavailable"}
 
 
 @register.simple_tag
+@remembered
 def http_status(status: int) -> SafeString:
     """`200 OK`, `422 Refused`, `429 Rate limited` as a badge."""
     tone = "success" if status < 300 else "info" if status < 400 else "danger"
@@ -225,17 +243,12 @@ def http_status(status: int) -> SafeString:
 @register.simple_tag
 def copyable(value: Any, *, label: str = "", href: str = "") -> SafeString:
     """A monospaced id with a copy button; `label` says what is copied, `href` makes it the row's link."""
-    shown = (
-        format_html('<a class="row-link id-value" href="{}">{}</a>', href, value)
-        if href
-        else format_html('<span class="id-value">{}</span>', value)
-    )
     # A list has a hundred of these: the script copies the text before the button, the icon comes from the sheet.
-    return format_html(
-        '<span class="id">{}<button type="button" class="copy" data-copy aria-label="Copy {}"></button></span>',
-        shown,
-        label or value,
-    )
+    button = '<button type="button" class="copy" data-copy aria-label="Copy {}"></button></span>'
+    if href:
+        link = '<span class="id"><a class="row-link id-value" href="{}">{}</a>'
+        return format_html(link + button, href, value, label or value)
+    return format_html('<span class="id"><span class="id-value">{}</span>' + button, value, label or value)
 
 
 @register.simple_tag
