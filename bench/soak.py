@@ -161,6 +161,7 @@ def new_feeds(source: pull.SourceServer, address: str) -> list[Any]:
         (sql, {"relation": pull.TABLE, "cursor_column": "changed_at"}),
         ({"kind": "rest", "base_url": address}, {"path": "transactions", "records_at": "/data", **paging}),
     ]
+    Feed.objects.filter(connection__name="soak").update(is_on=False)  # of a soak that was cut off
     feeds = []
     for connection_values, feed_values in values:
         environment = pull.new_environment()
