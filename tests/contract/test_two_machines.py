@@ -26,8 +26,8 @@ from django.db.models import F, Sum
 from entities import tasks as entity_tasks
 from entities.models import (
     Batch,
+    BatchHour,
     Customer,
-    LagHour,
     QuarantinedRecord,
     QuarantineEvent,
     RecordCounter,
@@ -204,7 +204,7 @@ def everything_is_done(replay: Replay) -> bool:
         and SyncRun.objects.filter(state="done").count() >= FEEDS
         and not QuarantinedRecord.objects.filter(state="held").exists()
         and not Delivery.objects.exclude(next_try_at=None).exists()
-        and LagHour.objects.exists()
+        and BatchHour.objects.exists()
         and StepChange.objects.exists()
     )
 
@@ -277,10 +277,10 @@ def assert_told_once(hooks: Counter[str], log: str) -> None:
 
 def assert_rolled_up_once() -> None:
     with connection.cursor() as cursor:
-        cursor.execute("SELECT sum(n) FROM entities_laghour, unnest(lags) AS n")
+        cursor.execute("SELECT sum(n) FROM entities_batchhour, unnest(lags) AS n")
         (rolled_up,) = cursor.fetchone()
         cursor.execute(
-            "SELECT sum(n) FROM entities_batch, unnest(lags) AS n"
-            " WHERE started_at < (SELECT max(hour) + interval '1 hour' FROM entities_laghour)"
+            "SELECT sum(n) FROM entities_batch batch, unnest(lags) AS n WHERE started_at <"
+            " (SELECT max(upto) FROM entities_batchhour hour WHERE hour.environment_id = batch.environment_id)"
         )
         assert cursor.fetchone() == (rolled_up,)
