@@ -1,4 +1,4 @@
-"""What a call costs beside its work: token issue, token check, rate limit, request log: `python -m bench.calls`.
+"""What a call costs beside its work: token issue, token check, rate limit, request log: `script/bench calls`.
 
 Server time in this process, on the bench's own servers, without the network; medians, and what part each is of a call
 to the list of customers.

@@ -1,4 +1,4 @@
-"""What it costs to judge a partner's steps: `python -m bench.checklist`.
+"""What it costs to judge a partner's steps: `script/bench checklist`.
 
 Server time in this process, on the bench's own servers: a partner with a million records that came in a hundred
 thousand batches of ten over two weeks, a rehearsal under way, nothing missing but control totals; medians. And what the

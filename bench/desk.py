@@ -1,4 +1,4 @@
-"""What the team's desk costs with 500 partners: `python -m bench.desk`.
+"""What the team's desk costs with 500 partners: `script/bench desk`.
 
 Server time in this process, on the bench's own servers, without the network: the whole request with session, sign-in
 and compression; medians, by the clock and of this process's CPU. The partners are believable: a third live, some over

@@ -187,31 +187,27 @@ class Stream(io.TextIOBase):
             self.left = io.StringIO(text)
 
 
-def copy(table: str, texts: Iterator[str]) -> None:
+def load(model: type[Model], texts: Iterator[str]) -> None:
+    """COPY into the table while it has only its primary key, then make its indexes again."""
     from django.db import connection
 
+    table = model._meta.db_table
+    _each_index("remove", model)
     with connection.cursor() as cursor:
         cursor.copy_expert(f"COPY {table} ({COLUMNS[table]}) FROM STDIN", Stream(texts), size=2**20)
+    _each_index("add", model)
     connection.close()
 
 
-def without_indexes(models: list[type[Model]], work: Callable[[], None]) -> None:
-    """Do the work while the tables have only their primary keys."""
+def _each_index(what: str, model: type[Model]) -> None:
     from django.db import connection
 
-    def each(what: str, model: type[Model]) -> None:
-        with connection.schema_editor() as editor:
-            editor.execute("SET LOCAL maintenance_work_mem = '1GB'")
-            for constraint in model._meta.constraints:
-                getattr(editor, f"{what}_constraint")(model, constraint)
-            for index in model._meta.indexes:
-                getattr(editor, f"{what}_index")(model, index)
-
-    for model in models:
-        each("remove", model)
-    work()
-    for model in models:
-        each("add", model)
+    with connection.schema_editor() as editor:
+        editor.execute("SET LOCAL maintenance_work_mem = '1GB'")
+        for constraint in model._meta.constraints:
+            getattr(editor, f"{what}_constraint")(model, constraint)
+        for index in model._meta.indexes:
+            getattr(editor, f"{what}_index")(model, index)
 
 
 def teach(environment: Environment, scale: Scale) -> None:
@@ -258,12 +254,9 @@ def fill(scale: Scale) -> None:
         Batch: rows.batches,
     }
 
-    def load() -> None:
-        with ThreadPoolExecutor(2) as pool:
-            for done in [pool.submit(copy, model._meta.db_table, texts()) for model, texts in jobs.items()]:
-                done.result()
-
-    without_indexes(list(jobs), load)
+    with ThreadPoolExecutor(2) as pool:
+        for done in [pool.submit(load, model, texts()) for model, texts in jobs.items()]:
+            done.result()
     teach(environment, scale)
     fill_more(environment, share=scale.customers / SCALES["large"].customers)
     vacuum()

@@ -1,4 +1,4 @@
-"""A pull of 500,000 transactions from PostgreSQL and from a REST API, beside dlt's merge: `python -m bench.pull`.
+"""A pull of 500,000 transactions from PostgreSQL and from a REST API, beside dlt's merge: `script/bench pull`.
 
 The same rows, all new to both, on one machine: the source is a second embedded PostgreSQL on loopback, and a server
 that answers pages of 1,000 it has made before. Ours goes through mapping, schema, rules, known customers, counts and

@@ -1,4 +1,4 @@
-"""Ten minutes of steady mixed load on web server and puller, and what their memory does: `python -m bench.soak`.
+"""Ten minutes of steady mixed load on web server and puller, and what their memory does: `script/bench soak`.
 
 Several clients push batches (new, changed and sent again) and single records, read lists, fetch tokens and open pages
 of the portal, with pauses; the puller reads 500,000 rows from PostgreSQL and from a REST API again and again. The

@@ -1,4 +1,4 @@
-"""What the look at all partners each minute costs: 500 partners, millions of batches: `python -m bench.watch`."""
+"""What the look at all partners each minute costs: 500 partners, millions of batches: `script/bench watch`."""
 
 from __future__ import annotations
 
