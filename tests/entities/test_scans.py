@@ -94,6 +94,7 @@ def test_a_list_is_the_same_by_number_by_cursor_and_newest_first(
     assert walked == keys
     assert (first.total, first.total_capped) == (len(keys), False)
     assert [record.transaction_id for record in third.records] == keys[60:90]
+    assert third.total == len(keys)
     assert [record.transaction_id for record in newest.page.rows] == keys[::-1][:50]
     assert newest.total == len(keys)
 
