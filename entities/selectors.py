@@ -77,7 +77,10 @@ def records_for(
     if more:
         after = tuple(getattr(rows[-1], column) for column in listing.order(filters))
         next_cursor = encode_cursor(environment, listing, filters, walk.step(after))
-    total, capped = total_of(environment, listing.entity, filters=filters)
+    if filters and cursor is None and not more and (rows or page == 1):
+        total, capped = (page - 1) * per_page + len(rows), False  # the last page: no need to count again
+    else:
+        total, capped = total_of(environment, listing.entity, filters=filters)
     return Page(
         records=with_canonical(environment, rows),
         total=total,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from entities import scans
-from entities.models import Entity, Transaction
+from entities.models import Entity, Record, Transaction
 from entities.portal_lists import newest_records
 from entities.scans import ALONG_THE_INDEX, BY_AN_INDEX
 from entities.selectors import records_for, total_of
@@ -63,6 +64,10 @@ def expected(environment: Environment, filters: dict[str, Any]) -> list[str]:
     return [record.transaction_id for record in sorted(records, key=lambda record: (getattr(record, order), record.pk))]
 
 
+def keys_of(records: Iterable[Record]) -> list[str]:
+    return [record.transaction_id for record in records if isinstance(record, Transaction)]
+
+
 @pytest.fixture(
     params=[(1, 2, 1), (1, 2, 1000), (20, 200, 1), (2, 5000, 1)],
     ids=["in vain", "few are gathered", "by looks", "by the long look"],
@@ -84,17 +89,18 @@ def test_a_list_is_the_same_by_number_by_cursor_and_newest_first(
     keys = expected(environment, filters)
 
     first = page = records_for(environment, "transactions", filters=filters, per_page=30)
-    walked = [record.transaction_id for record in page.records]
+    walked = keys_of(page.records)
     while page.next_cursor:
         page = records_for(environment, "transactions", filters=filters, per_page=30, cursor=page.next_cursor)
-        walked += [record.transaction_id for record in page.records]
+        walked += keys_of(page.records)
     third = records_for(environment, "transactions", filters=filters, per_page=30, page=3)
     newest = newest_records(environment, Entity.TRANSACTIONS, filters=filters)
 
     assert walked == keys
     assert (first.total, first.total_capped) == (len(keys), False)
-    assert [record.transaction_id for record in third.records] == keys[60:90]
-    assert [record.transaction_id for record in newest.page.rows] == keys[::-1][:50]
+    assert keys_of(third.records) == keys[60:90]
+    assert third.total == len(keys)
+    assert keys_of(newest.page.rows) == keys[::-1][:50]
     assert newest.total == len(keys)
 
 
@@ -164,7 +170,7 @@ def test_a_record_is_searched_by_its_key(environment: Environment) -> None:
     fill(environment, 2_000)
     with CaptureQueriesContext(connection) as captured:
         found = newest_records(environment, Entity.TRANSACTIONS, record_id="t7", filters={"currency": "EUR"})
-    assert [record.transaction_id for record in found.page.rows] == ["t7"]
+    assert keys_of(found.page.rows) == ["t7"]
     assert found.total == 1
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE entities_transaction")
