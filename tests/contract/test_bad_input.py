@@ -439,6 +439,7 @@ VALUES: list[tuple[str, dict[str, Any], str, str, str]] = [
     ("customers", CUSTOMER, "signup_date", '"2016-12-31T12:00:00+24:00"', "date_time"),
     ("customers", CUSTOMER, "signup_date", '"0001-01-01T00:00:00+14:00"', "date_time"),
     ("activity", ACTIVITY, "bets_count", "1.5", "type"),
+    ("activity", ACTIVITY, "bets_count", "48.00000000000000000001", "type"),
     ("activity", ACTIVITY, "bets_count", "99999999999999999999", "range"),
     ("activity", ACTIVITY, "wins", "-1", "minimum"),
 ]

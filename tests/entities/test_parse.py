@@ -2,13 +2,15 @@ from __future__ import annotations
 
 import contextlib
 import json
+from collections.abc import Iterator
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from entities.pipeline import InvalidJson, parse_json
+from entities.pipeline import InvalidJson, parse, parse_json
 
 
 @pytest.mark.parametrize(
@@ -27,6 +29,10 @@ from entities.pipeline import InvalidJson, parse_json
         b"9" * 5000,
         b'{"a": 1, "a": 1}',
         b'[{"a": {"b": 1, "b": 2}}]',
+        b'[{"a": "x", "b": 1}, {"a": "x", "a": 2}]',
+        b'{"a" :1, "b": ":", "a" :2}',
+        b'{"a": "\\"", "a": ""}',
+        b'{"a": 1, "\\u0061": 2}',
         b"\xef\xbb\xbf{}",
         b'"\xff"',
         b'"\xc0\xaf"',
@@ -101,3 +107,42 @@ def test_money_is_exact(amount: Decimal) -> None:
 def test_bytes_are_parsed_or_refused(raw: bytes) -> None:
     with contextlib.suppress(InvalidJson):
         parse_json(raw)
+
+
+_scalars = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.decimals(allow_nan=False, allow_infinity=False, min_value=-(10**300), max_value=10**300)
+    | st.text()
+)
+_records = st.dictionaries(st.text(), _scalars | st.lists(_scalars, max_size=2), max_size=5)
+
+
+def _as_a_machine_holds_it(digits: str) -> float:
+    return int(digits) if -(2**63) <= int(digits) < 2**64 else float(digits)
+
+
+class _Exact(json.JSONEncoder):
+    """Decimals as numbers with each of their digits."""
+
+    def iterencode(self, o: Any, _one_shot: bool = False) -> Iterator[str]:
+        if isinstance(o, Decimal):
+            yield str(o)
+        elif isinstance(o, dict):
+            yield "{" + ",".join(f"{json.dumps(key)}:{self.encode(value)}" for key, value in o.items()) + "}"
+        elif isinstance(o, list):
+            yield "[" + ",".join(map(self.encode, o)) + "]"
+        else:
+            yield json.dumps(o, ensure_ascii=self.ensure_ascii)
+
+
+@given(value=_records | st.lists(_records, max_size=4), escaped=st.booleans())
+def test_what_was_written_is_read_with_each_digit(value: Any, escaped: bool) -> None:
+    raw = _Exact(ensure_ascii=escaped).encode(value).encode()
+
+    parsed = parse(raw)
+
+    assert parsed.value == value
+    assert repr(parsed.value) == repr(json.loads(raw, parse_float=Decimal))
+    assert parsed.rough == json.loads(raw, parse_int=_as_a_machine_holds_it)

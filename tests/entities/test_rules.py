@@ -104,6 +104,7 @@ REFUSED: list[tuple[str, str, Any, str]] = [
     ("activity", "date", "2026-03-22", "date_time"),
     ("activity", "bets_count", -1, "minimum"),
     ("activity", "bets_count", Decimal("1.5"), "type"),
+    ("activity", "bets_count", Decimal("48.00000000000000000001"), "type"),
     ("activity", "bets_count", 2**31, "range"),
     ("activity", "bets_count", 10**19, "range"),
     ("activity", "total_bets", Decimal("-0.01"), "minimum"),
