@@ -85,7 +85,8 @@ def _days(column: Column, clock: Clock) -> bool:
 def _amounts(column: Column, clock: Clock) -> bool:
     """13 digits and 2 places are within every limit."""
     return (
-        min(column) > -_MONEY_LIMIT
+        set(map(type, column)) <= {int, Decimal}
+        and min(column) > -_MONEY_LIMIT
         and max(column) < _MONEY_LIMIT
         and sum(sum(map(places.same_quantum, column)) for places in _PLACES) == len(column)
     )
