@@ -80,18 +80,23 @@ def check(name: str, port: int, dsn: str, environment_id: int, *, players: int) 
 
 
 def bare_upsert(dsn: str, environment_id: int, bodies: list[bytes]) -> Send:
-    """Our statement as the pipeline runs it on new records, a commit each, with rows that are ready in JSON: what psql
-    does, which also hands the text to libpq and no more."""
+    """Our statement as the pipeline runs it on new records, a commit each, with arrays that are ready: what psql does,
+    which also hands the text to libpq and no more."""
+    from entities.models import Entity
+    from entities.pipeline.columns import arrays
     from entities.pipeline.insert import insert_sql
+    from entities.pipeline.tables import TABLES
 
     statement = insert_sql("transactions")
     values = {"environment": environment_id, "source": "push", "batch": str(uuid.uuid4())}
+    templates = [arrays(json.loads(body), TABLES[Entity.TRANSACTIONS].columns) for body in bodies]
     connections = [psycopg2.connect(dsn) for _ in range(CONNECTIONS)]
 
     def run(connection: int, tag: str, number: int) -> None:
-        rows = bodies[number % len(bodies)].decode().replace(TAG, tag)
+        rows = templates[number % len(templates)]
+        named = {"transaction_id": rows["transaction_id"].replace(TAG, tag)}
         with connections[connection] as transaction, transaction.cursor() as cursor:
-            cursor.execute(statement, {**values, "rows": rows})
+            cursor.execute(statement, {**values, **rows, **named})
             if cursor.rowcount != BATCH:
                 raise RuntimeError("The statement did not store a batch")
 

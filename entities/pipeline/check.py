@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from entities.models import Batch
+from entities.models import Batch, Entity
 from entities.pipeline.duplicates import KEYS, fold
-from entities.pipeline.facts import facts_for
-from entities.pipeline.glance import rows_in_order
+from entities.pipeline.facts import facts_for, rate_key
+from entities.pipeline.glance import in_order
 from entities.pipeline.rules import check_record
 from entities.pipeline.validate import schema_errors
 from entities.pipeline.warnings import warnings_about
@@ -17,16 +17,15 @@ from entities.pipeline.work import Work
 def check(work: Work) -> None:
     """Fill the rows with what may be stored, and the report with errors and with warnings about the rows."""
     errors = work.report.errors = schema_errors(work.entity, work.records, rough=work.rough, single=work.single)
-    rows = None if errors else rows_in_order(work.entity, work.records, clock=work.clock)
-    if rows is None:
+    found = None if errors else in_order(work.entity, work.records, clock=work.clock)
+    if found is None:
         _check_each(work)
     else:
-        work.rows = dict(enumerate(rows))
+        work.rows, work.columns = dict(enumerate(found.rows)), found.columns
     if work.day:
         _check_day(work)
     _fold(work)
-    work.facts = facts_for(work.environment, entity=work.entity, rows=list(work.rows.values()))
-    work.facts.unknown_customers -= work.known_customers
+    _look_up(work)
     _refuse_unknown_customers(work)
     errors.sort(key=lambda error: error.index or 0)
     work.report.warnings = warnings_about(work)
@@ -68,7 +67,21 @@ def _fold(work: Work) -> None:
         message = "the same key stands more than once in this batch, with different content"
         work.refuse(position, KEYS[work.entity][-1], "duplicate_in_batch", message)
     for position in (*folded.copies, *folded.outdated):
-        del work.rows[position]
+        work.take_out(position)
+
+
+def _look_up(work: Work) -> None:
+    is_customers = work.entity == Entity.CUSTOMERS
+    work.facts = facts_for(
+        work.environment,
+        entity=work.entity,
+        customers=frozenset() if is_customers else frozenset(work.column("customer_id")),
+        affiliates=frozenset(work.column("affiliate_id")) if is_customers else frozenset(),
+        rates={rate_key(row) for row in work.rows.values() if "amount_usd" not in row}
+        if work.entity == Entity.TRANSACTIONS
+        else set(),
+    )
+    work.facts.unknown_customers -= work.known_customers
 
 
 def _refuse_unknown_customers(work: Work) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -61,11 +62,15 @@ SELECT mapped.fields, mapped.raws, seen.fields, seen.raws, seen.lasts, unknown.i
 """
 
 
-def facts_for(environment: Environment, *, entity: str, rows: list[Row]) -> Facts:
-    """Everything the rules ask about these rows, in one round trip; in two where rates are needed."""
-    is_customers = entity == Entity.CUSTOMERS
-    customers = () if is_customers else {row["customer_id"] for row in rows}
-    affiliates = {row["affiliate_id"] for row in rows} if is_customers else ()
+def facts_for(
+    environment: Environment,
+    *,
+    entity: str,
+    customers: Set[str],
+    affiliates: Set[str],
+    rates: Set[tuple[str, dt.date]],
+) -> Facts:
+    """Everything the rules ask about a batch, in one round trip; in two where rates are needed."""
     with connection.cursor() as cursor:
         cursor.execute(
             _FACTS,
@@ -82,10 +87,8 @@ def facts_for(environment: Environment, *, entity: str, rows: list[Row]) -> Fact
         unknown_customers=frozenset(unknown or ()),
         mapped=set(_pairs(*mapped)),
         seen=dict(zip(_pairs(seen_fields, seen_raws), seen_at or (), strict=True)),
-        affiliates=frozenset(known or ()) if is_customers and are_registered else None,
-        rates=rates_for({rate_key(row) for row in rows if "amount_usd" not in row})
-        if entity == Entity.TRANSACTIONS
-        else {},
+        affiliates=frozenset(known or ()) if affiliates and are_registered else None,
+        rates=rates_for(rates),
     )
 
 

@@ -7,7 +7,8 @@ looks at every record. That the two agree is tested with generated batches.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import dataclass
 from decimal import Decimal
 from types import NoneType
 from typing import Any
@@ -15,17 +16,24 @@ from typing import Any
 from entities.codes import COUNTRIES, CURRENCIES, LANGUAGES
 from entities.models import Entity
 from entities.pipeline import rules
-from entities.pipeline.rules import CHECKS, Clock, Row, present, sort_key
-
-Column = Sequence[Any]
+from entities.pipeline.columns import Column, columns_of
+from entities.pipeline.rules import CHECKS, Clock, Row, present
 
 _MONEY_LIMIT = 10**13
 _PLACES = (Decimal(1), Decimal("0.1"), Decimal("0.01"))
 
 
-def rows_in_order(entity: str, records: list[Any], *, clock: Clock) -> list[Row] | None:
+@dataclass(frozen=True, slots=True)
+class InOrder:
+    """What can be stored as it stands: by row, and by field (an absent value is null)."""
+
+    rows: list[Row]
+    columns: dict[str, Column]
+
+
+def in_order(entity: str, records: list[Any], *, clock: Clock) -> InOrder | None:
     """The rows, where each record can be stored as it stands. The schema has been checked, and found nothing."""
-    columns = _columns(records)
+    columns = columns_of(records)
     has_nulls = False
     for field, check in CHECKS[entity].items():
         column = columns.get(field, ())
@@ -35,22 +43,12 @@ def rows_in_order(entity: str, records: list[Any], *, clock: Clock) -> list[Row]
         if column and not _TESTS[check](column, clock):
             return None
     if entity == Entity.TRANSACTIONS and any(
-        (record["amount_currency"] < 0 or (record.get("amount_usd") or 0) < 0) for record in records
+        min(filter(None, columns.get(field, ())), default=0) < 0 for field in ("amount_currency", "amount_usd")
     ):
         return None
     if entity != Entity.CUSTOMERS and not set(columns.get("currency", ())) <= CURRENCIES:
         return None
-    return [present(record) for record in records] if has_nulls else records
-
-
-def _columns(records: list[Any]) -> dict[str, Column]:
-    """The values by field, an absent one as null. Records mostly have the same fields in the same order."""
-    shapes = set(map(tuple, records))
-    if len(shapes) == 1:
-        return dict(zip(*shapes, zip(*map(dict.values, records), strict=True), strict=True))
-    return {
-        field: [record.get(field) for record in records] for field in {field for shape in shapes for field in shape}
-    }
+    return InOrder([present(record) for record in records] if has_nulls else records, columns)
 
 
 def _texts(column: Column, clock: Clock) -> bool:
@@ -74,7 +72,7 @@ def _moments(column: Column, clock: Clock) -> bool:
         and ":60." not in joined
         and ".000000" not in joined
         and min(column) >= rules.FIRST_MOMENT
-        and max(map(sort_key, column)) <= sort_key(clock.last_moment)
+        and max(column)[:19] < clock.last_moment[:19]  # by whole seconds: in the last one, each is looked at
     )
 
 

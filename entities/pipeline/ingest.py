@@ -193,7 +193,7 @@ def _store(work: Work, batch: Batch, also: Callable[[Report], None] | None) -> R
         report.removed = remove_others(
             work.environment, day=work.day, customer_id=work.customer_id, rows=rows, batch_id=batch.id
         )
-    note_statuses(work.environment, entity=work.entity, rows=rows, facts=work.facts)
+    note_statuses(work)
     if work.policy.door == Door.COMPARE:
         batch.differing = report.differing = note_differences(batch, rows=list(work.rows.values()), written=written)
     if work.policy.run_id and work.policy.keeps_refused:
@@ -219,8 +219,11 @@ def _store(work: Work, batch: Batch, also: Callable[[Report], None] | None) -> R
 
 def _lags(work: Work, report: Report) -> tuple[list[int], float, float]:
     """Of the created records, as `lags_of` has them."""
-    field = EVENT[Entity(work.entity)]
-    events = [row[field] for position, row in work.rows.items() if report.outcomes[position] == CREATED]
+    events = work.column(EVENT[Entity(work.entity)])
+    if set(report.outcomes) != {CREATED}:
+        events = [
+            event for position, event in zip(work.rows, events, strict=True) if report.outcomes[position] == CREATED
+        ]
     return lags_of(work.entity, events, received_at=work.clock.now, looked_at=work.policy.looked_at)
 
 

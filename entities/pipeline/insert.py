@@ -8,7 +8,6 @@ violates the unique key, as there. A single record is just tried: to plan that s
 from __future__ import annotations
 
 import uuid
-from decimal import Decimal
 from functools import cache
 from operator import itemgetter
 
@@ -16,6 +15,7 @@ import orjson
 from django.db import connection
 
 from entities.models import Entity
+from entities.pipeline.columns import arrays
 from entities.pipeline.rules import Row
 from entities.pipeline.tables import TABLES
 from track360.models import Environment
@@ -37,15 +37,14 @@ SELECT EXISTS (SELECT FROM {table.name}
 
 @cache
 def insert_sql(entity: str) -> str:
-    """The write. Parameters: rows (a JSON array), environment, source, batch."""
+    """The write. Parameters: the `arrays` of the columns, environment, source, batch."""
     table = TABLES[Entity(entity)]
     columns = ", ".join(table.columns)
     values = ", ".join(table.computed.get(name, name) for name in table.columns)
-    record = ", ".join(f"{name} {type_}" for name, type_ in table.columns.items())
     return f"""
 INSERT INTO {table.name} (environment_id, received_at, updated_at, source, batch_id, {columns})
 SELECT %(environment)s, statement_timestamp(), statement_timestamp(), %(source)s, %(batch)s, {values}
-  FROM json_to_recordset(%(rows)s::json) AS ({record})"""
+  FROM {table.incoming()} AS i ({columns})"""
 
 
 def insert_if_new(environment: Environment, *, entity: str, rows: list[Row], source: str, batch_id: uuid.UUID) -> bool:
@@ -69,7 +68,7 @@ def insert_if_new(environment: Environment, *, entity: str, rows: list[Row], sou
             insert_sql(entity),
             {
                 # Everyone locks in the same order: that of the column's collation, C.
-                "rows": orjson.dumps(sorted(rows, key=key), default=Decimal.to_eng_string).decode(),
+                **arrays(sorted(rows, key=key), TABLES[Entity(entity)].columns),
                 "environment": environment.pk,
                 "source": source,
                 "batch": batch_id,
@@ -84,7 +83,7 @@ def _insert_one(environment: Environment, *, entity: str, row: Row, source: str,
         cursor.execute(
             f"{insert_sql(entity)} ON CONFLICT (environment_id, {key}) DO NOTHING",
             {
-                "rows": orjson.dumps([row], default=Decimal.to_eng_string).decode(),
+                **arrays([row], TABLES[Entity(entity)].columns),
                 "environment": environment.pk,
                 "source": source,
                 "batch": batch_id,

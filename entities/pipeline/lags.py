@@ -31,10 +31,10 @@ def lags_of(
     last look (`looked_at`), which did not find it yet. Nothing is before its event: clocks differ.
     """
     if entity == Entity.ACTIVITY:
-        ends = {day: dt.datetime.fromisoformat(f"{day}T00:00:00Z") + DAY for day in set(events)}
-        lags = sorted([received_at - ends[day] for day in events])
+        lag = {day: received_at - dt.datetime.fromisoformat(f"{day}T00:00:00Z") - DAY for day in set(events)}
     else:
-        lags = sorted([received_at - dt.datetime.fromisoformat(text) for text in events])
+        lag = {text: received_at - dt.datetime.fromisoformat(text) for text in set(events)}
+    lags = sorted(map(lag.__getitem__, events))
     early = bisect_right(lags, NOTHING)
     lags[:early] = [NOTHING] * early
     upto = [bisect_right(lags, bound) for bound in _BOUNDS]

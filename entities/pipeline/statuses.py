@@ -7,31 +7,33 @@ import datetime as dt
 from django.db import connection
 
 from entities.models import SeenStatus
-from entities.pipeline.facts import STATUS_FIELDS, Facts, Row
+from entities.pipeline.facts import STATUS_FIELDS
 from entities.pipeline.warnings import MAX_VALUES
+from entities.pipeline.work import Work
 from track360.models import Environment
 
 # How far behind `last_seen_at` may be: were it exact, all writers of an environment would queue for its row.
 BEHIND = dt.timedelta(minutes=5)
 
 
-def note_statuses(environment: Environment, *, entity: str, rows: list[Row], facts: Facts) -> None:
+def note_statuses(work: Work) -> None:
     """Remember values that are new, up to 200 a field: beyond that it is no status field, and a warning says so."""
     fresh: list[SeenStatus] = []
     again: list[tuple[str, str]] = []
     now = dt.datetime.now(dt.UTC)
-    for field in STATUS_FIELDS[entity]:
-        values = {row[field] for row in rows if row.get(field) is not None}
+    facts = work.facts
+    for field in STATUS_FIELDS[work.entity]:
+        values = set(work.column(field)) - {None}
         unseen = sorted(value for value in values if (field, value) not in facts.seen)
         fresh += [
-            SeenStatus(environment=environment, field=field, raw_value=value)
+            SeenStatus(environment=work.environment, field=field, raw_value=value)
             for value in unseen[: max(0, MAX_VALUES - facts.seen_in(field))]
         ]
         again += [(field, value) for value in values if facts.seen.get((field, value), now) < now - BEHIND]
     if fresh:
         SeenStatus.objects.bulk_create(fresh, ignore_conflicts=True)
     if again:
-        _note_again(environment, again, now=now)
+        _note_again(work.environment, again, now=now)
 
 
 def _note_again(environment: Environment, values: list[tuple[str, str]], *, now: dt.datetime) -> None:

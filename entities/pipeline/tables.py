@@ -26,6 +26,11 @@ class Table:
     assign: dict[str, str] = field(default_factory=dict)
     old: tuple[str, ...] = ()
 
+    def incoming(self, more: dict[str, str] | None = None) -> str:
+        """The rows of a batch as a table function of the `arrays` of these columns."""
+        columns = self.columns | (more or {})
+        return f"unnest({', '.join(f'%({name})s::{type_}[]' for name, type_ in columns.items())})"
+
 
 _CUSTOMER_COLUMNS = {
     "customer_id": "text",

@@ -21,6 +21,7 @@ import orjson
 from django.db import connection
 
 from entities.models import Entity
+from entities.pipeline.columns import arrays
 from entities.pipeline.insert import insert_if_new
 from entities.pipeline.policy import PUSHED, Door, Policy
 from entities.pipeline.rules import Row
@@ -153,11 +154,11 @@ changed AS (
 
 @cache
 def upsert_sql(entity: str, door: Door) -> str:
-    """The statement. Parameters: rows (a JSON array), environment, source, batch, entity; by a pull, and a replay of
-    one, also fetched_since, where it compares also fields."""
+    """The statement. Parameters: the `arrays` of the columns, environment, source, batch, entity; by a pull, and a
+    replay of one, also fetched_since, where it compares also fields."""
     table = TABLES[Entity(entity)]
     came_at = {"came_at": "timestamptz"} if door == Door.REPLAY else {}
-    record = ", ".join(f"{name} {type_}" for name, type_ in (table.columns | came_at).items())
+    columns = ", ".join(table.columns | came_at)
     values = ", ".join(
         f"{table.computed[name]} AS {name}" if name in table.computed else name for name in (table.columns | came_at)
     )
@@ -171,7 +172,7 @@ def upsert_sql(entity: str, door: Door) -> str:
     return f"""
 WITH incoming AS MATERIALIZED (
     SELECT ordinality - 1 AS place, {values}
-      FROM ROWS FROM (json_to_recordset(%(rows)s::json) AS ({record})) WITH ORDINALITY
+      FROM {table.incoming(came_at)} WITH ORDINALITY AS i ({columns}, ordinality)
 ),
 verdict AS MATERIALIZED (
     SELECT i.*, s.old, s.id AS old_id, s.place_on_disk, s.old_version,
@@ -209,7 +210,7 @@ def upsert(
         cursor.execute(
             upsert_sql(entity, policy.door),
             {
-                "rows": orjson.dumps(rows, default=Decimal.to_eng_string).decode(),
+                **arrays(rows, [*TABLES[Entity(entity)].columns, "came_at"]),
                 "environment": environment.pk,
                 "source": source,
                 "batch": batch_id,

@@ -34,7 +34,7 @@ def warnings_about(work: Work) -> list[RecordError]:
 
 
 def _about_status(work: Work, field: str) -> list[RecordError]:
-    values = {row.get(field) for row in work.rows.values()} - {None}
+    values = set(work.column(field)) - {None}
     unmapped = {value for value in values if (field, value) not in work.facts.mapped}
     if not unmapped:
         return []
@@ -110,6 +110,8 @@ def late_warnings(work: Work, positions: Iterable[int]) -> list[RecordError]:
         due_from = (work.clock.now - ACTIVITY_DUE).date().isoformat()
     else:
         due_from = sort_key(work.clock.fresh_from)
+    if min(work.column(field)) >= due_from:
+        return []
     rows, late = work.rows, [position for position in positions if work.rows[position][field] < due_from]
     # A batch of old records has a thousand of these, so they are made in one go.
     return [

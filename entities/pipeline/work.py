@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from entities.models import Batch
+from entities.pipeline.columns import Column
 from entities.pipeline.facts import Facts
 from entities.pipeline.policy import PUSHED, Policy
 from entities.pipeline.report import RecordError, Report
@@ -21,6 +22,7 @@ class Work:
     `rough` are the records as `parse.Parsed` has them, where they were parsed.
     `copies` repeat another record of the batch; `outdated` are older versions of one, with the date of the newest.
     `known_customers` count as stored: in a sample, those of the customer sample.
+    `columns` are the rows by field, where the glance has made that and no row was taken out since: see `column`.
     """
 
     environment: Environment
@@ -36,6 +38,7 @@ class Work:
     day: str | None = None
     customer_id: str | None = None
     rows: dict[int, Row] = field(default_factory=dict)
+    columns: dict[str, Column] | None = None
     copies: frozenset[int] = frozenset()
     outdated: dict[int, str] = field(default_factory=dict)
     facts: Facts = field(default_factory=Facts)
@@ -44,10 +47,21 @@ class Work:
         """The index that a finding bears: null for a single object."""
         return None if self.single else position
 
+    def column(self, name: str) -> Column:
+        """The field in each row, in their order; null where it is absent, nothing at all where none has it."""
+        if self.columns is not None:
+            return self.columns.get(name, ())
+        return [row.get(name) for row in self.rows.values()]
+
+    def take_out(self, position: int) -> None:
+        """The record will not be stored."""
+        if self.rows.pop(position, None) is not None:
+            self.columns = None
+
     def finding(self, position: int, field: str, code: str, message: str) -> RecordError:
         return finding(self.index(position), field, code, message, self.records[position])
 
     def refuse(self, position: int, field: str, code: str, message: str) -> None:
         """One more error; the record will not be stored."""
         self.report.errors.append(self.finding(position, field, code, message))
-        self.rows.pop(position, None)
+        self.take_out(position)

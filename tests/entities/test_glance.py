@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from entities.models import Entity
-from entities.pipeline.glance import rows_in_order
+from entities.pipeline.glance import in_order
 from entities.pipeline.rules import Clock, check_record, present
 from entities.pipeline.validate import schema_errors, schema_for
 from tests.entities.test_rules import ALLOWED, NOW, REFUSED
@@ -21,7 +21,7 @@ CLOCK = Clock.at(NOW)
 
 
 def is_in_order(entity: str, records: list[Any], *, clock: Clock) -> bool:
-    return rows_in_order(entity, records, clock=clock) is not None
+    return in_order(entity, records, clock=clock) is not None
 
 
 @pytest.mark.parametrize("entity", list(Entity))

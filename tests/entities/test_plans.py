@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 import re
 import uuid
 
 import pytest
 from django.db import connection
 
+from entities.pipeline.columns import arrays
 from entities.pipeline.policy import Door
+from entities.pipeline.tables import TABLES
 from entities.pipeline.upsert import upsert_sql
 
 FILL = """
@@ -33,7 +34,7 @@ def test_a_batch_looks_each_record_up_by_the_whole_key(analysed: bool, environme
         cursor.execute(
             "EXPLAIN " + upsert_sql("activity", door),
             {
-                "rows": json.dumps([{}]),
+                **arrays([{}], [*TABLES["activity"].columns, "came_at"]),
                 "environment": environment,
                 "source": "push",
                 "batch": uuid.uuid4(),
