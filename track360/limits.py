@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from hashlib import sha256
@@ -18,14 +18,13 @@ from hashlib import sha256
 import redis
 from django.conf import settings
 from django.db import connection
-from limits import RateLimitItem, RateLimitItemPerSecond
-from limits.storage import RedisStorage
-from limits.strategies import MovingWindowRateLimiter
 from redis.backoff import NoBackoff
+from redis.commands.core import Script
 from redis.retry import Retry
 
 logger = logging.getLogger(__name__)
 
+WINDOW_SECONDS = 60
 TIMEOUT_SECONDS = 0.25  # a busy machine takes 0.1 s at times, and then nothing would be limited
 LEFT_ALONE_SECONDS = 5.0
 ALARM_EVERY_SECONDS = 60.0
@@ -41,41 +40,36 @@ class State:
     reset_seconds: int
 
 
-def per_minute(name: str, amount: int) -> RateLimitItem:
+@dataclass(frozen=True, slots=True)
+class Limit:
     """`amount` in any 60 s. The name keeps the counts of different limits apart."""
-    return RateLimitItemPerSecond(amount, 60, namespace=name)
+
+    name: str
+    amount: int
 
 
-def take(limit: RateLimitItem, key: str) -> State | None:
-    """Use one of the limit, unless none is left. None while Valkey is away."""
-
-    def hit(limiter: MovingWindowRateLimiter) -> State:
-        allowed = limiter.hit(limit, key)
-        state = _state(limiter, limit, key)
-        return state if allowed else replace(state, allowed=False, remaining=0)
-
-    return _in_valkey(hit)
+def per_minute(name: str, amount: int) -> Limit:
+    return Limit(name, amount)
 
 
-def take_or_tell(limit: RateLimitItem, key: str) -> State | None:
-    """Use one of the limit, and say how it stands only where none is left: that is another question to Valkey."""
+def take(*windows: tuple[Limit, str]) -> list[State] | None:
+    """Use one of each limit under its key, unless one of them has none left: then nothing is used.
 
-    def hit(limiter: MovingWindowRateLimiter) -> State | None:
-        if limiter.hit(limit, key):
-            return None
-        return replace(_state(limiter, limit, key), allowed=False, remaining=0)
-
-    return _in_valkey(hit)
+    How each stands afterwards, in one question to Valkey. None while Valkey is away.
+    """
+    return _ask(windows, use=True)
 
 
-def take_or_count(limit: RateLimitItem, key: str) -> State:
-    """As `take`; while Valkey is away counted in a table."""
-    return take(limit, key) or _counted(limit, key, add=1)
+def take_or_count(limit: Limit, key: str) -> State:
+    """As `take` of one; while Valkey is away counted in a table."""
+    states = take((limit, key))
+    return states[0] if states else _counted(limit, key, add=1)
 
 
-def peek_or_count(limit: RateLimitItem, key: str) -> State:
+def peek_or_count(limit: Limit, key: str) -> State:
     """As `take_or_count`, but using nothing: `allowed` says whether there is room."""
-    state = _in_valkey(lambda limiter: _state(limiter, limit, key)) or _counted(limit, key, add=0)
+    states = _ask([(limit, key)], use=False)
+    state = states[0] if states else _counted(limit, key, add=0)
     return replace(state, allowed=state.remaining > 0)
 
 
@@ -105,8 +99,34 @@ def _circuit(url: str) -> _Circuit:
     return _Circuit()
 
 
+# Each key is a list of the moments at which one was used, in microseconds, the newest first.
+_WINDOWS = """
+local time = redis.call('TIME')
+local now = time[1] * 1000000 + time[2]
+local window = tonumber(ARGV[1])
+local used, room_at, is_free = {}, {}, true
+for i, key in ipairs(KEYS) do
+    local oldest = redis.call('LINDEX', key, -1)
+    while oldest and tonumber(oldest) <= now - window do
+        redis.call('RPOP', key)
+        oldest = redis.call('LINDEX', key, -1)
+    end
+    used[i] = redis.call('LLEN', key)
+    room_at[i] = (oldest and tonumber(oldest) or now) + window - now
+    is_free = is_free and used[i] < tonumber(ARGV[2 + i])
+end
+if is_free and ARGV[2] == '1' then
+    for _, key in ipairs(KEYS) do
+        redis.call('LPUSH', key, string.format('%.0f', now))
+        redis.call('PEXPIRE', key, window / 1000)
+    end
+end
+return {is_free and 1 or 0, used, room_at}
+"""
+
+
 @cache
-def _limiter(url: str) -> MovingWindowRateLimiter:
+def _windows(url: str) -> Script:
     pool = redis.ConnectionPool.from_url(
         url,
         socket_timeout=TIMEOUT_SECONDS,
@@ -114,34 +134,33 @@ def _limiter(url: str) -> MovingWindowRateLimiter:
         # Once more on a connection that a restarted Valkey has dropped; never on one that hangs.
         retry=Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
     )
-    return MovingWindowRateLimiter(RedisStorage("redis://", connection_pool=pool, key_prefix="limit"))
+    return redis.Redis(connection_pool=pool).register_script(_WINDOWS)
 
 
-def _in_valkey(ask: Callable[[MovingWindowRateLimiter], State | None]) -> State | None:
+def _ask(windows: Sequence[tuple[Limit, str]], *, use: bool) -> list[State] | None:
     circuit = _circuit(settings.REDIS_URL)
     if time.monotonic() < circuit.skip_until:
         return None
+    keys = [f"limit:{limit.name}:{key}" for limit, key in windows]
+    arguments = [WINDOW_SECONDS * 1_000_000, int(use), *(limit.amount for limit, _ in windows)]
     try:
-        return ask(_limiter(settings.REDIS_URL))
+        is_free, used, room_at = _windows(settings.REDIS_URL)(keys, arguments)
     except redis.RedisError as error:
         circuit.failed(error)
         return None
+    return [
+        State(
+            allowed=count < limit.amount,
+            limit=limit.amount,
+            remaining=max(limit.amount - count - (is_free and use), 0),
+            reset_seconds=max(math.ceil(microseconds / 1_000_000), 1),
+        )
+        for (limit, _), count, microseconds in zip(windows, used, room_at, strict=True)
+    ]
 
 
-def _state(limiter: MovingWindowRateLimiter, limit: RateLimitItem, key: str) -> State:
-    stats = limiter.get_window_stats(limit, key)
-    seconds = math.ceil(stats.reset_time - time.time())
-    return State(
-        allowed=True,
-        limit=limit.amount,
-        remaining=max(stats.remaining, 0),
-        reset_seconds=min(max(seconds, 1), limit.get_expiry()),
-    )
-
-
-def _counted(limit: RateLimitItem, key: str, *, add: int) -> State:
-    digest = sha256(limit.key_for(key).encode()).hexdigest()
-    seconds = limit.get_expiry()
+def _counted(limit: Limit, key: str, *, add: int) -> State:
+    digest = sha256(f"{limit.name}:{key}".encode()).hexdigest()
     with connection.cursor() as cursor:
         cursor.execute(
             """
@@ -150,12 +169,12 @@ def _counted(limit: RateLimitItem, key: str, *, add: int) -> State:
             ON CONFLICT (digest, window_start) DO UPDATE SET count = attempt.count + %(add)s
             RETURNING count, ceil(extract(epoch FROM window_start - now()) + %(seconds)s)
             """,
-            {"digest": digest, "seconds": seconds, "add": add},
+            {"digest": digest, "seconds": WINDOW_SECONDS, "add": add},
         )
         count, left = cursor.fetchone()
     return State(
         allowed=count <= limit.amount,
         limit=limit.amount,
         remaining=max(limit.amount - count, 0),
-        reset_seconds=min(max(int(left), 1), seconds),
+        reset_seconds=min(max(int(left), 1), WINDOW_SECONDS),
     )

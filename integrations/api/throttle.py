@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from django.conf import settings
 
 from integrations.api.authentication import Caller
-from track360.limits import State, per_minute, take, take_or_tell
+from track360.limits import State, per_minute, take
 from track360.problems import Problem
 
 
@@ -33,17 +33,22 @@ class RateState:
 def check(caller: Caller) -> RateState:
     """Count one request of this caller; its `headers()` belong on every answer to it, whatever the status.
 
-    Raises Problem `rate_limited`, which bears the headers itself. A refused request uses nothing of the token's limit.
+    Raises Problem `rate_limited`, which bears the headers itself. A refused request uses nothing of either limit.
     """
-    token = take(per_minute("api-token", settings.API_TOKEN_LIMIT), str(caller.token_id))
+    states = take(
+        (per_minute("api-token", settings.API_TOKEN_LIMIT), str(caller.token_id)),
+        (per_minute("api-client", settings.API_CLIENT_LIMIT), str(caller.client_id)),
+    )
+    if states is None:
+        return RateState(None)
+    token, client = states
     _refuse_beyond(token, "for one access token")
-    full = take_or_tell(per_minute("api-client", settings.API_CLIENT_LIMIT), str(caller.client_id))
-    _refuse_beyond(full, "for one client")
+    _refuse_beyond(client, "for one client")
     return RateState(token)
 
 
-def _refuse_beyond(state: State | None, whose: str) -> None:
-    if state is not None and not state.allowed:
+def _refuse_beyond(state: State, whose: str) -> None:
+    if not state.allowed:
         raise Problem(
             "rate_limited",
             f"More than {state.limit} requests in 60 seconds {whose}. Try again in {state.reset_seconds} s.",
