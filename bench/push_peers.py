@@ -83,13 +83,13 @@ def bare_upsert(dsn: str, environment_id: int, bodies: list[bytes]) -> Send:
     """Our statement as the pipeline runs it on new records, a commit each, with arrays that are ready: what psql does,
     which also hands the text to libpq and no more."""
     from entities.models import Entity
-    from entities.pipeline.columns import arrays
+    from entities.pipeline.columns import arrays, columns_of
     from entities.pipeline.insert import insert_sql
     from entities.pipeline.tables import TABLES
 
     statement = insert_sql("transactions")
     values = {"environment": environment_id, "source": "push", "batch": str(uuid.uuid4())}
-    templates = [arrays(json.loads(body), TABLES[Entity.TRANSACTIONS].columns) for body in bodies]
+    templates = [arrays(columns_of(json.loads(body)), TABLES[Entity.TRANSACTIONS].columns) for body in bodies]
     connections = [psycopg2.connect(dsn) for _ in range(CONNECTIONS)]
 
     def run(connection: int, tag: str, number: int) -> None:

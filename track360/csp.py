@@ -17,11 +17,7 @@ ADMIN_DIRECTIVES = {
 
 
 class PolicyMiddleware(CSPMiddleware):
-    """The policy of the settings; under the admin's address with `ADMIN_DIRECTIVES` in it. None for the API: JSON with
-    `nosniff` runs nowhere, and to write the policy takes a tenth of a call."""
-
-    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
-        return response if request.path_info.startswith("/api/") else super().process_response(request, response)
+    """The policy of the settings; under the admin's address with `ADMIN_DIRECTIVES` in it."""
 
     def get_policy_parts(
         self, request: HttpRequest, response: HttpResponseBase, report_only: bool = False

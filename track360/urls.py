@@ -34,7 +34,8 @@ staff: list[URLPattern | URLResolver] = [
 ]
 
 urlpatterns = [
-    # First, since most calls are for them; that of the onboarding before the other, which answers for all of /api.
+    # First, since most requests are for them; that of the onboarding before the last, which answers for all of /api.
+    path("", include("integrations.api.record_urls")),
     path("", include("onboarding.api.urls")),
     path("", include("integrations.api.urls")),
     path("", views.home, name="home"),

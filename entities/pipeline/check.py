@@ -16,8 +16,9 @@ from entities.pipeline.work import Work
 
 def check(work: Work) -> None:
     """Fill the rows with what may be stored, and the report with errors and with warnings about the rows."""
-    errors = work.report.errors = schema_errors(work.entity, work.records, rough=work.rough, single=work.single)
-    found = None if errors else in_order(work.entity, work.records, clock=work.clock)
+    errors = work.report.errors = schema_errors(work.entity, work.records, parsed=work.parsed, single=work.single)
+    columns = work.parsed.columns if work.parsed else None
+    found = None if errors else in_order(work.entity, work.records, columns=columns, clock=work.clock)
     if found is None:
         _check_each(work)
     else:

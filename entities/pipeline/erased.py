@@ -78,7 +78,8 @@ def drop_erased(work: Work) -> None:
             continue
         record = work.records[position]
         if position in work.rows:
-            work.rows[position] = {name: value for name, value in work.rows[position].items() if name not in PII_FIELDS}
+            row = {name: value for name, value in work.rows[position].items() if name not in PII_FIELDS}
+            work.replace(position, row)
         work.records[position] = without_personal(work.entity, record)
         message = "was erased; what came with it of a person is dropped, the rest counts"
         work.report.warnings = [

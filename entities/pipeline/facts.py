@@ -68,7 +68,7 @@ def facts_for(
     entity: str,
     customers: Set[str],
     affiliates: Set[str],
-    rates: Set[tuple[str, dt.date]],
+    rates: set[tuple[str, dt.date]],
 ) -> Facts:
     """Everything the rules ask about a batch, in one round trip; in two where rates are needed."""
     with connection.cursor() as cursor:

@@ -16,7 +16,7 @@ from typing import Any
 from entities.codes import COUNTRIES, CURRENCIES, LANGUAGES
 from entities.models import Entity
 from entities.pipeline import rules
-from entities.pipeline.columns import Column, columns_of
+from entities.pipeline.columns import Column, Columns, columns_of
 from entities.pipeline.rules import CHECKS, Clock, Row, present
 
 _MONEY_LIMIT = 10**13
@@ -25,77 +25,82 @@ _PLACES = (Decimal(1), Decimal("0.1"), Decimal("0.01"))
 
 @dataclass(frozen=True, slots=True)
 class InOrder:
-    """What can be stored as it stands: by row, and by field (an absent value is null)."""
+    """What can be stored as it stands: by row, and by field."""
 
     rows: list[Row]
-    columns: dict[str, Column]
+    columns: Columns
 
 
-def in_order(entity: str, records: list[Any], *, clock: Clock) -> InOrder | None:
+def in_order(entity: str, records: list[Any], *, columns: Columns | None = None, clock: Clock) -> InOrder | None:
     """The rows, where each record can be stored as it stands. The schema has been checked, and found nothing."""
-    columns = columns_of(records)
+    if columns is None:
+        columns = columns_of(records)
     has_nulls = False
     for field, check in CHECKS[entity].items():
-        column = columns.get(field, ())
-        if NoneType in set(map(type, column)):  # a Decimal takes long to say that it is not None
+        if field not in columns:
+            continue
+        column = columns[field]
+        if NoneType in column.kinds:
             has_nulls = True
-            column = [value for value in column if value is not None]
-        if column and not _TESTS[check](column, clock):
+            column = Column([value for value in column.values if value is not None], column.kinds - {NoneType})
+        if column.values and not _TESTS[check](column, clock):
             return None
     if entity == Entity.TRANSACTIONS and any(
-        min(filter(None, columns.get(field, ())), default=0) < 0 for field in ("amount_currency", "amount_usd")
+        min(filter(None, columns[field].values), default=0) < 0
+        for field in ("amount_currency", "amount_usd")
+        if field in columns
     ):
         return None
-    if entity != Entity.CUSTOMERS and not set(columns.get("currency", ())) <= CURRENCIES:
+    if "currency" in columns and not set(columns["currency"].values) <= CURRENCIES:
         return None
     return InOrder([present(record) for record in records] if has_nulls else records, columns)
 
 
 def _texts(column: Column, clock: Clock) -> bool:
-    return "\x00" not in "".join(column)
+    return "\x00" not in "".join(column.values)
 
 
 def _identifiers(column: Column, clock: Clock) -> bool:
-    joined = f"|{'|'.join(column)}|"
+    joined = f"|{'|'.join(column.values)}|"
     return joined.isascii() and joined.isprintable() and "| " not in joined and " |" not in joined
 
 
 def _moments(column: Column, clock: Clock) -> bool:
     """In UTC, without a fraction (20 characters) or with microseconds (27); the others have to be converted."""
-    if not set(map(len, column)) <= {20, 27}:
+    if not set(map(len, column.values)) <= {20, 27}:
         return False
-    joined = "".join(column)
+    joined = "".join(column.values)
     return (
         joined.isupper()
-        and joined.count("Z") == len(column)  # an offset may be as long as a fraction
+        and joined.count("Z") == len(column.values)  # an offset may be as long as a fraction
         and ":60Z" not in joined
         and ":60." not in joined
         and ".000000" not in joined
-        and min(column) >= rules.FIRST_MOMENT
-        and max(column)[:19] < clock.last_moment[:19]  # by whole seconds: in the last one, each is looked at
+        and min(column.values) >= rules.FIRST_MOMENT
+        and max(column.values)[:19] < clock.last_moment[:19]  # by whole seconds: in the last one, each is looked at
     )
 
 
 def _days(column: Column, clock: Clock) -> bool:
-    return min(column) >= rules.FIRST_DAY and max(column) <= clock.last_day
+    return min(column.values) >= rules.FIRST_DAY and max(column.values) <= clock.last_day
 
 
 def _amounts(column: Column, clock: Clock) -> bool:
     """13 digits and 2 places are within every limit."""
     return (
-        set(map(type, column)) <= {int, Decimal}
-        and min(column) > -_MONEY_LIMIT
-        and max(column) < _MONEY_LIMIT
-        and sum(sum(map(places.same_quantum, column)) for places in _PLACES) == len(column)
+        column.kinds <= {int, Decimal}
+        and min(column.values) > -_MONEY_LIMIT
+        and max(column.values) < _MONEY_LIMIT
+        and sum(sum(map(places.same_quantum, column.values)) for places in _PLACES) == len(column.values)
     )
 
 
 def _counts(column: Column, clock: Clock) -> bool:
-    return set(map(type, column)) == {int} and max(column) <= rules.COUNT_LIMIT
+    return column.kinds == {int} and max(column.values) <= rules.COUNT_LIMIT
 
 
 def _among(codes: frozenset[str]) -> Callable[[Column, Clock], bool]:
-    return lambda column, clock: set(column) <= codes
+    return lambda column, clock: set(column.values) <= codes
 
 
 _TESTS: dict[rules.Check, Callable[[Column, Clock], bool]] = {

@@ -12,10 +12,12 @@ from typing import Any, Literal, TypedDict, Unpack
 from entities.fx import to_usd
 from entities.models import Batch, Entity, Source
 from entities.pipeline.check import check
+from entities.pipeline.columns import Columns, columns_of
 from entities.pipeline.differences import note_differences
 from entities.pipeline.erased import drop_erased
 from entities.pipeline.facts import rate_key
 from entities.pipeline.lags import EVENT, lags_of
+from entities.pipeline.parse import Parsed
 from entities.pipeline.policy import PUSHED, Door, Policy
 from entities.pipeline.quarantine import hold, supersede_held
 from entities.pipeline.report import CREATED, REJECTED, STALE, UNCHANGED, UPDATED, RecordError, Report
@@ -52,7 +54,7 @@ class Prepared:
 class How(TypedDict, total=False):
     """What `ingest` and `prepare` take beside the body; see there."""
 
-    rough: Any
+    parsed: Parsed | None
     shape: Shape
     door: str
     lenient: bool
@@ -80,7 +82,7 @@ def ingest(
     `known_customers` count as stored; by the sample door any other unknown customer is a warning, not an error.
     With `replace_day` (activity only; 0 to 1000 objects) the day, or that customer's day, becomes exactly the body;
     that is always strict, since a refused record would otherwise be taken back.
-    `rough` is the body as `parse.Parsed` has it, which makes the check of the schema faster.
+    `parsed` is what the body was parsed to, which makes the check faster.
     `policy` says more of a pull or a replay. `also` runs in the transaction that stores, before its last statement,
     once for each try; what it raises undoes all of it.
     Raises `Problem("unavailable")` where the database stays contended after retries.
@@ -98,7 +100,7 @@ def prepare(
     entity: str,
     body: Any,
     *,
-    rough: Any = None,
+    parsed: Parsed | None = None,
     shape: Shape = "either",
     door: str = Batch.Door.PUSH,
     lenient: bool = False,
@@ -116,7 +118,7 @@ def prepare(
         entity=entity,
         records=[body] if single else body,
         single=single,
-        rough=[rough] if single and rough is not None else rough,
+        parsed=parsed,
         clock=Clock.at(started_at),
         report=Report(batch_id=uuid.uuid4()),
         door=door,
@@ -180,18 +182,24 @@ def _store(work: Work, batch: Batch, also: Callable[[Report], None] | None) -> R
     but for what an erasure takes away."""
     drop_erased(work)
     positions = list(work.rows)
-    rows = _with_dollars(work)
-    if work.policy.came_at:
-        rows = [row | {"came_at": work.policy.came_at[position]} for row, position in zip(rows, positions, strict=True)]
     source = SOURCES.get(Batch.Door(batch.door), Source.PUSH)
     written = upsert(
-        work.environment, entity=work.entity, rows=rows, source=source, batch_id=batch.id, policy=work.policy
+        work.environment,
+        entity=work.entity,
+        columns=_columns(work),
+        source=source,
+        batch_id=batch.id,
+        policy=work.policy,
     )
     is_live = batch.door not in NEVER_LATE and (source != Source.PULL or work.policy.looked_at is not None)
     report = _report(work, written, positions, may_be_late=is_live)
     if work.day:
         report.removed = remove_others(
-            work.environment, day=work.day, customer_id=work.customer_id, rows=rows, batch_id=batch.id
+            work.environment,
+            day=work.day,
+            customer_id=work.customer_id,
+            rows=list(work.rows.values()),
+            batch_id=batch.id,
         )
     note_statuses(work)
     if work.policy.door == Door.COMPARE:
@@ -225,6 +233,17 @@ def _lags(work: Work, report: Report) -> tuple[list[int], float, float]:
             event for position, event in zip(work.rows, events, strict=True) if report.outcomes[position] == CREATED
         ]
     return lags_of(work.entity, events, received_at=work.clock.now, looked_at=work.policy.looked_at)
+
+
+def _columns(work: Work) -> Columns:
+    """What is stored: the rows as sent, with the dollars that a rate makes, of a replay with when each came."""
+    if work.columns is not None and not work.facts.rates and not work.policy.came_at:
+        return work.columns
+    rows = _with_dollars(work)
+    if work.policy.came_at:
+        came_at = map(work.policy.came_at.__getitem__, work.rows)
+        rows = [row | {"came_at": moment} for row, moment in zip(rows, came_at, strict=True)]
+    return columns_of(rows)
 
 
 def _with_dollars(work: Work) -> list[Row]:

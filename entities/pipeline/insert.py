@@ -9,14 +9,11 @@ from __future__ import annotations
 
 import uuid
 from functools import cache
-from operator import itemgetter
 
-import orjson
 from django.db import connection
 
 from entities.models import Entity
-from entities.pipeline.columns import arrays
-from entities.pipeline.rules import Row
+from entities.pipeline.columns import Columns, arrays, height, in_order_of
 from entities.pipeline.tables import TABLES
 from track360.models import Environment
 
@@ -26,13 +23,13 @@ FEW = 20
 
 @cache
 def stored_sql(entity: str) -> str:
-    """Whether one of the records is stored. Parameters: environment, keys (a JSON array)."""
+    """Whether one of the records is stored. Parameters: environment, keys (an array)."""
     table = TABLES[Entity(entity)]
     (key,) = table.key
     return f"""
 SELECT EXISTS (SELECT FROM {table.name}
                 WHERE environment_id = %(environment)s
-                  AND {key} = ANY(ARRAY(SELECT json_array_elements_text(%(keys)s::json))))"""
+                  AND {key} = ANY(%(keys)s::text[]))"""
 
 
 @cache
@@ -47,28 +44,29 @@ SELECT %(environment)s, statement_timestamp(), statement_timestamp(), %(source)s
   FROM {table.incoming()} AS i ({columns})"""
 
 
-def insert_if_new(environment: Environment, *, entity: str, rows: list[Row], source: str, batch_id: uuid.UUID) -> bool:
-    """Insert the rows where none of them is stored, and return whether that was so; inside `in_transaction`.
+def insert_if_new(environment: Environment, *, entity: str, columns: Columns, source: str, batch_id: uuid.UUID) -> bool:
+    """Insert the records where none of them is stored, and return whether that was so; inside `in_transaction`.
 
     Only for entities with an id of their own: a look at the four columns of activity's key costs what it would save.
     Raises IntegrityError where a key came meanwhile.
     """
-    if len(rows) == 1:
-        return _insert_one(environment, entity=entity, row=rows[0], source=source, batch_id=batch_id)
-    if len(rows) <= FEW or len(TABLES[Entity(entity)].key) > 1:
+    table, size = TABLES[Entity(entity)], height(columns)
+    if size == 1:
+        return _insert_one(environment, entity=entity, columns=columns, source=source, batch_id=batch_id)
+    if size <= FEW or len(table.key) > 1:
         return False
-    key = itemgetter(*TABLES[Entity(entity)].key)
+    (key,) = table.key
     # The driver's own cursor, as in `upsert`.
     with connection.wrap_database_errors, connection.connection.cursor() as cursor:
-        keys = orjson.dumps(list(map(key, rows))).decode()
-        cursor.execute(stored_sql(entity), {"environment": environment.pk, "keys": keys})
+        keys = arrays(columns, [key])
+        cursor.execute(stored_sql(entity), {"environment": environment.pk, "keys": keys[key]})
         if cursor.fetchone()[0]:
             return False
         cursor.execute(
             insert_sql(entity),
             {
                 # Everyone locks in the same order: that of the column's collation, C.
-                **arrays(sorted(rows, key=key), TABLES[Entity(entity)].columns),
+                **arrays(in_order_of(columns, key), table.columns),
                 "environment": environment.pk,
                 "source": source,
                 "batch": batch_id,
@@ -77,13 +75,13 @@ def insert_if_new(environment: Environment, *, entity: str, rows: list[Row], sou
     return True
 
 
-def _insert_one(environment: Environment, *, entity: str, row: Row, source: str, batch_id: uuid.UUID) -> bool:
+def _insert_one(environment: Environment, *, entity: str, columns: Columns, source: str, batch_id: uuid.UUID) -> bool:
     key = ", ".join(TABLES[Entity(entity)].key)
     with connection.wrap_database_errors, connection.connection.cursor() as cursor:
         cursor.execute(
             f"{insert_sql(entity)} ON CONFLICT (environment_id, {key}) DO NOTHING",
             {
-                **arrays([row], TABLES[Entity(entity)].columns),
+                **arrays(columns, TABLES[Entity(entity)].columns),
                 "environment": environment.pk,
                 "source": source,
                 "batch": batch_id,

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from dataclasses import dataclass
 from decimal import Decimal
-from itertools import chain
 from typing import Any
 
 import msgspec
 import orjson
+
+from entities.pipeline.columns import Columns, columns_of
 
 MAX_DEPTH = 64
 
@@ -28,10 +28,12 @@ class Parsed:
     """A body: numbers with a fraction or an exponent are Decimal, the others int.
 
     `rough` is the same with floats, and long integers too are floats: the schema check reads these four times as fast.
+    `columns` is the same by field, where it is an object, or an array of objects, of plain values.
     """
 
     value: Any
     rough: Any
+    columns: Columns | None
 
 
 def parse_json(raw: bytes) -> Any:
@@ -51,12 +53,13 @@ def parse(raw: bytes) -> Parsed:
         raise InvalidJson(error.msg, _byte_offset(raw, error.pos)) from None
     try:
         value = _DECODER.decode(raw)
-        if not _is_plain(raw, value):
+        columns = _plain_columns(raw, value)
+        if columns is None:
             _STRICT.decode(raw.decode("utf-8"))
             _refuse_deep(value)
     except RecursionError:
         raise InvalidJson(_TOO_DEEP) from None
-    return Parsed(value, rough)
+    return Parsed(value, rough, columns)
 
 
 _TOO_DEEP = f"nested deeper than {MAX_DEPTH} levels"
@@ -81,15 +84,21 @@ def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _is_plain(raw: bytes, value: Any) -> bool:
-    """Whether this is an object, or an array of objects, of plain values, and no key can have come twice: as nearly
-    every body. The quotes tell: without escapes there are two for each key and each text, a second one of a key too."""
+def _plain_columns(raw: bytes, value: Any) -> Columns | None:
+    """By field, where this is an object, or an array of objects, of plain values, and no key can have come twice: as
+    nearly every body. The quotes tell: without escapes there are two for each key and each text, a second one of a key
+    too."""
     records = [value] if type(value) is dict else value
     if type(records) is not list or b"\\" in raw or set(map(type, records)) != {dict}:
-        return False
-    types = Counter(map(type, chain.from_iterable(map(dict.values, records))))
-    texts = sum(map(len, records)) + types[str]
-    return not types[dict] and not types[list] and raw.count(b'"') == 2 * texts
+        return None
+    columns = columns_of(records)
+    texts = sum(map(len, records))
+    for column in columns.values():
+        if dict in column.kinds or list in column.kinds:
+            return None
+        if str in column.kinds:
+            texts += len(records) if len(column.kinds) == 1 else sum(type(text) is str for text in column.values)
+    return columns if raw.count(b'"') == 2 * texts else None
 
 
 def _refuse_deep(value: Any) -> None:

@@ -21,7 +21,7 @@ import orjson
 from django.db import connection
 
 from entities.models import Entity
-from entities.pipeline.columns import arrays
+from entities.pipeline.columns import Columns, arrays, height
 from entities.pipeline.insert import insert_if_new
 from entities.pipeline.policy import PUSHED, Door, Policy
 from entities.pipeline.rules import Row
@@ -198,19 +198,25 @@ SELECT (SELECT count(*) FROM updated),
 
 
 def upsert(
-    environment: Environment, *, entity: str, rows: list[Row], source: str, batch_id: uuid.UUID, policy: Policy = PUSHED
+    environment: Environment,
+    *,
+    entity: str,
+    columns: Columns,
+    source: str,
+    batch_id: uuid.UUID,
+    policy: Policy = PUSHED,
 ) -> Written:
-    """Store the rows; inside `in_transaction`. Raises Contended, or IntegrityError where a new key came meanwhile."""
-    if not rows:
+    """Store them; inside `in_transaction`. Raises Contended, or IntegrityError where a new key came meanwhile."""
+    if not height(columns):
         return Written(0, [], {}, {})
-    if insert_if_new(environment, entity=entity, rows=rows, source=source, batch_id=batch_id):
-        return Written(len(rows), [], {}, {})
+    if insert_if_new(environment, entity=entity, columns=columns, source=source, batch_id=batch_id):
+        return Written(height(columns), [], {}, {})
     # The driver's own cursor: with DEBUG Django's would keep and format the text of every batch.
     with connection.wrap_database_errors, connection.connection.cursor() as cursor:
         cursor.execute(
             upsert_sql(entity, policy.door),
             {
-                **arrays(rows, [*TABLES[Entity(entity)].columns, "came_at"]),
+                **arrays(columns, [*TABLES[Entity(entity)].columns, "came_at"]),
                 "environment": environment.pk,
                 "source": source,
                 "batch": batch_id,

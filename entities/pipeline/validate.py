@@ -12,6 +12,7 @@ from typing import Any
 
 import jsonschema_rs
 
+from entities.pipeline.parse import Parsed
 from entities.pipeline.report import PII_FIELDS, VALUE_LENGTH, RecordError
 
 MAX_RECORDS = 1000
@@ -89,14 +90,15 @@ def finding(index: int | None, field: str | None, code: str, message: str, recor
 
 
 def schema_errors(
-    entity: str, records: list[Any], *, rough: list[Any] | None = None, single: bool = False
+    entity: str, records: list[Any], *, parsed: Parsed | None = None, single: bool = False
 ) -> list[RecordError]:
     """Everything the schema refuses, by index; one call in native code when there is nothing.
 
-    `rough` are the same records as `parse.Parsed` has them. They decide only that nothing is wrong, and then of
-    everything but the digits of numbers, which the rules look at.
+    Where they were parsed, the rough ones decide only that nothing is wrong, and then of everything but the digits of
+    numbers, which the rules look at.
     """
-    if _batch_validator(entity).is_valid(records if rough is None else rough):
+    looked_at = records if parsed is None else [parsed.rough] if single else parsed.rough
+    if _batch_validator(entity).is_valid(looked_at):
         return []
     validator = _record_validator(entity)
     errors: list[RecordError] = []

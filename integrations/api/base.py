@@ -108,7 +108,7 @@ class ApiView(APIView):
             self.environment(request),
             self.entity,
             body.value,
-            rough=body.rough,
+            parsed=body,
             request_id=plain.request_id,
             **arguments,
         )

@@ -2,30 +2,13 @@
 
 from __future__ import annotations
 
-from django.urls import URLPattern, path, re_path
+from django.urls import path, re_path
 
 from entities.models import Entity
 from integrations.api import clients, conformance, connections, feeds, log_views, pages, quarantine, sync_runs, views
-
-IGAMING = "api/v1/igaming"
-RESULTS = {"results": views.RESULTS}
-
-
-def _of_entity(entity: Entity) -> list[URLPattern]:
-    lists = {"GET": views.PAGING | {"updated_since": views.UPDATED_SINCE} | views.FILTERS[entity]}
-    return [
-        path(f"{IGAMING}/{entity}", views.RecordList.as_view(entity=entity, parameters=lists)),
-        path(
-            f"{IGAMING}/{entity}/bulk",
-            views.RecordBulk.as_view(entity=entity, parameters={"POST": RESULTS}),
-        ),
-        path(f"{IGAMING}/{entity}/validate", views.RecordValidate.as_view(entity=entity)),
-        path(f"{IGAMING}/schemas/{entity}", views.Schema.as_view(entity=entity)),
-    ]
-
+from integrations.api.record_urls import IGAMING
 
 urlpatterns = [
-    *(pattern for entity in Entity for pattern in _of_entity(entity)),
     path(f"{IGAMING}/customers/<path:key>", views.RecordDetail.as_view(entity=Entity.CUSTOMERS)),
     path(f"{IGAMING}/transactions/<path:key>", views.RecordDetail.as_view(entity=Entity.TRANSACTIONS)),
     path(f"{IGAMING}/activity/days/<str:day>", views.ActivityDay.as_view()),

@@ -14,7 +14,7 @@ from entities.erasure import REASON_LENGTH
 from entities.models import Entity
 from integrations.api.answers import json_answer
 from integrations.api.manage import ManageView, Operation, refused_by
-from integrations.api.urls import IGAMING
+from integrations.api.record_urls import IGAMING
 from integrations.api.views import RecordDetail
 from onboarding.erasure import STORES, certificate, erase_customer
 from track360.problems import Problem

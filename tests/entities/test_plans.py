@@ -34,7 +34,7 @@ def test_a_batch_looks_each_record_up_by_the_whole_key(analysed: bool, environme
         cursor.execute(
             "EXPLAIN " + upsert_sql("activity", door),
             {
-                **arrays([{}], [*TABLES["activity"].columns, "came_at"]),
+                **arrays({}, [*TABLES["activity"].columns, "came_at"]),
                 "environment": environment,
                 "source": "push",
                 "batch": uuid.uuid4(),

@@ -6,6 +6,7 @@ import re
 
 from django.test import Client as Browser
 
+from integrations.api.record_urls import urlpatterns as record_patterns
 from integrations.api.schema import GROUPS
 from integrations.api.urls import urlpatterns
 from integrations.api.views import Unknown
@@ -26,7 +27,7 @@ def documented() -> set[tuple[str, str]]:
 
 def served() -> set[tuple[str, str]]:
     found = set()
-    for pattern in [*walk_patterns, *urlpatterns]:
+    for pattern in [*record_patterns, *walk_patterns, *urlpatterns]:
         view = getattr(pattern.callback, "view_class", None)
         if view is None or view is Unknown:
             continue
