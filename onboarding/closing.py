@@ -104,6 +104,8 @@ def _reset(reset: SandboxReset) -> None:
         for store, table in EMPTIED.items():
             cursor.execute(f"DELETE FROM {table} WHERE environment_id = %s", [environment.pk])
             reset.counts[store] = cursor.rowcount
+    # What processes remember of the customers is not true any more.
+    Environment.objects.filter(pk=environment.pk).update(emptied_at=timezone.now())
     reset.state, reset.finished_at = SandboxReset.State.DONE, timezone.now()
     reset.save(update_fields=["state", "finished_at", "counts"])
     audit.record(

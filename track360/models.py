@@ -80,6 +80,7 @@ class Environment(models.Model):
     partner = models.ForeignKey(Partner, on_delete=models.PROTECT, related_name="environments")
     kind = models.CharField(max_length=16, choices=Kind)
     created_at = models.DateTimeField(default=timezone.now)
+    emptied_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["partner", "kind"], name="environment_partner_kind_unique")]

@@ -5,13 +5,13 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Set
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
-import orjson
 from django.db import connection
 
 from entities.fx import Rate, rates_for
 from entities.models import Entity, StatusField
+from entities.pipeline.columns import array_of_texts
 from track360.models import Environment
 
 Row = dict[str, Any]
@@ -40,26 +40,19 @@ class Facts:
         return sum(1 for name, _ in self.seen if name == field_name)
 
 
-# Everything in one round trip. OFFSET 0 keeps it a look-up for each customer: the environment must not be read whole.
-_FACTS = """
-SELECT mapped.fields, mapped.raws, seen.fields, seen.raws, seen.lasts, unknown.ids, known.ids,
-       EXISTS (SELECT FROM entities_affiliate WHERE partner_id = %(partner)s)
-  FROM (SELECT array_agg(field) AS fields, array_agg(raw_value) AS raws
-          FROM entities_statusmapping
-         WHERE partner_id = %(partner)s AND field = ANY(%(fields)s) AND canonical_value IS NOT NULL) AS mapped,
-       (SELECT array_agg(field) AS fields, array_agg(raw_value) AS raws, array_agg(last_seen_at) AS lasts
-          FROM entities_seenstatus
-         WHERE environment_id = %(environment)s AND field = ANY(%(fields)s)) AS seen,
-       (SELECT array_agg(id) AS ids
-          FROM json_array_elements_text(%(customers)s::json) AS wanted (id)
-         WHERE NOT EXISTS (SELECT 1 FROM entities_customer
-                            WHERE environment_id = %(environment)s AND customer_id = wanted.id
-                           OFFSET 0)) AS unknown,
-       (SELECT array_agg(affiliate_id) AS ids
-          FROM entities_affiliate
-         WHERE partner_id = %(partner)s
-           AND affiliate_id IN (SELECT json_array_elements_text(%(affiliates)s::json))) AS known
-"""
+REMEMBERED = 100_000
+"""Customers that a process remembers as stored; then it begins anew. They take some 10 MB."""
+
+
+@dataclass(slots=True)
+class _Stored:
+    """Customers that were found stored. They stay, but where a sandbox is emptied: then `emptied_at` is another."""
+
+    emptied_at: dt.datetime | None = None
+    customers: set[str] = field(default_factory=set)
+
+
+_stored: dict[int, _Stored] = {}
 
 
 def facts_for(
@@ -71,25 +64,53 @@ def facts_for(
     rates: set[tuple[str, dt.date]],
 ) -> Facts:
     """Everything the rules ask about a batch, in one round trip; in two where rates are needed."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            _FACTS,
-            {
-                "environment": environment.pk,
-                "partner": environment.partner_id,
-                "fields": [str(field) for field in STATUS_FIELDS[entity]],
-                "customers": orjson.dumps(list(customers)).decode(),
-                "affiliates": orjson.dumps(list(affiliates)).decode(),
-            },
-        )
-        *mapped, seen_fields, seen_raws, seen_at, unknown, known, are_registered = cursor.fetchone()
+    stored = _stored.setdefault(environment.pk, _Stored())
+    asked = customers - stored.customers
+    answer = _ask(environment, entity, asked, affiliates)
+    if answer.emptied_at != stored.emptied_at:
+        stored = _stored[environment.pk] = _Stored(answer.emptied_at)
+        asked = customers
+        answer = _ask(environment, entity, asked, affiliates)
+    unknown = frozenset(answer.unknown_customers or ())
+    if asked:
+        _remember(stored, asked - unknown)
     return Facts(
-        unknown_customers=frozenset(unknown or ()),
-        mapped=set(_pairs(*mapped)),
-        seen=dict(zip(_pairs(seen_fields, seen_raws), seen_at or (), strict=True)),
-        affiliates=frozenset(known or ()) if affiliates and are_registered else None,
+        unknown_customers=unknown,
+        mapped=set(_pairs(answer.mapped_fields, answer.mapped_raws)),
+        seen=dict(zip(_pairs(answer.seen_fields, answer.seen_raws), answer.seen_at or (), strict=True)),
+        affiliates=frozenset(answer.known_affiliates or ()) if affiliates and answer.has_affiliates else None,
         rates=rates_for(rates),
     )
+
+
+class _Answer(NamedTuple):
+    """What the function `entities_facts` returns; arrays are null where they would be empty."""
+
+    emptied_at: dt.datetime | None
+    mapped_fields: list[str] | None
+    mapped_raws: list[str] | None
+    seen_fields: list[str] | None
+    seen_raws: list[str] | None
+    seen_at: list[dt.datetime] | None
+    unknown_customers: list[str] | None
+    known_affiliates: list[str] | None
+    has_affiliates: bool
+
+
+def _ask(environment: Environment, entity: str, customers: Set[str], affiliates: Set[str]) -> _Answer:
+    texts = [array_of_texts(values) for values in (STATUS_FIELDS[entity], customers, affiliates)]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT {', '.join(_Answer._fields)} FROM entities_facts(%s, %s, %s, %s, %s)",
+            [environment.partner_id, environment.pk, *texts],
+        )
+        return _Answer(*cursor.fetchone())
+
+
+def _remember(stored: _Stored, customers: Set[str]) -> None:
+    if sum(len(one.customers) for one in _stored.values()) + len(customers) > REMEMBERED:
+        _stored.clear()  # what another thread holds of it stays true
+    stored.customers |= customers
 
 
 def _pairs(fields: list[str] | None, raws: list[str] | None) -> list[tuple[str, str]]:

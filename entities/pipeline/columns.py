@@ -1,0 +1,77 @@
+"""Records turned into columns: the glance looks at a field of all at once, and the statements take an array of each."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from operator import itemgetter
+from types import NoneType
+from typing import Any
+
+_BARE = {int, Decimal, NoneType}
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A field of all records, null where it is absent, and of which types the values are."""
+
+    values: Sequence[Any]
+    kinds: set[type]
+
+    @classmethod
+    def of(cls, values: Sequence[Any]) -> Column:
+        return cls(values, set(map(type, values)))
+
+
+Columns = dict[str, Column]
+
+
+def columns_of(records: list[dict[str, Any]]) -> Columns:
+    """By field. Records mostly have the same fields in the same order."""
+    shapes = set(map(tuple, records))
+    if len(shapes) == 1:
+        values = zip(*map(dict.values, records), strict=True)
+        return dict(zip(*shapes, map(Column.of, values), strict=True))
+    fields = dict.fromkeys(field for shape in shapes for field in shape)
+    return {field: Column.of([record.get(field) for record in records]) for field in fields}
+
+
+def height(columns: Columns) -> int:
+    """How many records they hold."""
+    return next((len(column.values) for column in columns.values()), 0)
+
+
+def in_order_of(columns: Columns, key: str) -> Columns:
+    """The same records, by the values of a field. At least two."""
+    values = columns[key].values
+    places = itemgetter(*sorted(range(len(values)), key=values.__getitem__))
+    return {name: Column(places(column.values), column.kinds) for name, column in columns.items()}
+
+
+def arrays(columns: Columns, names: Iterable[str]) -> dict[str, str]:
+    """The named fields as PostgreSQL writes arrays; one that is not there as an empty array, which `unnest` fills with
+    nulls. Less than half of the text that JSON takes, and quicker to read."""
+    return {name: _array(columns[name]) if name in columns else "{}" for name in names}
+
+
+def array_of_texts(values: Collection[str]) -> str:
+    return _array(Column(list(values), {str} if values else set()))
+
+
+def _array(column: Column) -> str:
+    values = column.values
+    if column.kinds == {str}:
+        inside = '","'.join(values)
+        if "\\" not in inside and inside.count('"') == 2 * (len(values) - 1):
+            return f'{{"{inside}"}}'
+    if column.kinds <= _BARE:
+        return f"{{{','.join(['NULL' if value is None else str(value) for value in values])}}}"
+    return f"{{{','.join(map(_element, values))}}}"
+
+
+def _element(value: Any) -> str:
+    if value is None:
+        return "NULL"
+    text = str(value).replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{text}"'
