@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from entities.pipeline.columns import arrays, columns_of, in_order_of
 
 TEXTS = st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]), max_size=6)
+HARD = st.sampled_from(["", "NULL", "{}", '"', "\\", '","', "%s", "a,b", " "])
 
 
 def read_back(values: list[Any], type_: str) -> list[Any]:
