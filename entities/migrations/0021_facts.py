@@ -10,7 +10,7 @@ from django.db import migrations
 CREATE = """
 CREATE FUNCTION entities_facts(of_partner bigint, of_environment bigint, status_fields text[], customer_ids text[],
                                affiliate_ids text[])
-RETURNS TABLE (emptied_at timestamptz, mapped_fields text[], mapped_raws text[],
+RETURNS TABLE (emptied_at timestamptz, mapped_fields text[], mapped_raws text[], mapped_values text[],
                seen_fields text[], seen_raws text[], seen_at timestamptz[],
                unknown_customers text[], known_affiliates text[], has_affiliates boolean)
 LANGUAGE plpgsql STABLE SET plan_cache_mode = force_generic_plan AS $$
@@ -18,9 +18,10 @@ LANGUAGE plpgsql STABLE SET plan_cache_mode = force_generic_plan AS $$
 BEGIN
     RETURN QUERY
     SELECT (SELECT emptied_at FROM track360_environment WHERE id = of_environment),
-           mapped.fields, mapped.raws, seen.fields, seen.raws, seen.lasts, unknown.ids, known.ids,
+           mapped.fields, mapped.raws, mapped.canonicals, seen.fields, seen.raws, seen.lasts, unknown.ids, known.ids,
            EXISTS (SELECT FROM entities_affiliate WHERE partner_id = of_partner)
-      FROM (SELECT array_agg(field::text) AS fields, array_agg(raw_value::text) AS raws
+      FROM (SELECT array_agg(field::text) AS fields, array_agg(raw_value::text) AS raws,
+                   array_agg(canonical_value::text) AS canonicals
               FROM entities_statusmapping
              WHERE partner_id = of_partner AND field = ANY(status_fields) AND canonical_value IS NOT NULL) AS mapped,
            (SELECT array_agg(field::text) AS fields, array_agg(raw_value::text) AS raws, array_agg(last_seen_at) AS lasts

@@ -88,6 +88,11 @@ def drop_erased(work: Work) -> None:
         ]
 
 
+def carries_personal(work: Work) -> bool:
+    """Whether `drop_erased` has anything to look up."""
+    return bool(_carriers(work))
+
+
 def _carriers(work: Work) -> dict[int, set[str]]:
     """Position -> customers, of the records that hold more than plain fields."""
     found = {}

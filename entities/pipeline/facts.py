@@ -25,13 +25,15 @@ STATUS_FIELDS: dict[str, tuple[str, ...]] = {
 
 @dataclass(slots=True)
 class Facts:
-    """`seen`: status field and raw value -> when it last came, to a few minutes.
+    """`mapped`: status field and raw value -> canonical value.
+
+    `seen`: status field and raw value -> when it last came, to a few minutes.
 
     `affiliates` is None while the partner has registered none; else those of the batch that are known.
     """
 
     unknown_customers: frozenset[str] = frozenset()
-    mapped: set[tuple[str, str]] = field(default_factory=set)
+    mapped: dict[tuple[str, str], str] = field(default_factory=dict)
     seen: dict[tuple[str, str], dt.datetime] = field(default_factory=dict)
     affiliates: frozenset[str] | None = None
     rates: dict[tuple[str, dt.date], Rate] = field(default_factory=dict)
@@ -76,7 +78,7 @@ def facts_for(
         _remember(stored, asked - unknown)
     return Facts(
         unknown_customers=unknown,
-        mapped=set(_pairs(answer.mapped_fields, answer.mapped_raws)),
+        mapped=dict(zip(_pairs(answer.mapped_fields, answer.mapped_raws), answer.mapped_values or (), strict=True)),
         seen=dict(zip(_pairs(answer.seen_fields, answer.seen_raws), answer.seen_at or (), strict=True)),
         affiliates=frozenset(answer.known_affiliates or ()) if affiliates and answer.has_affiliates else None,
         rates=rates_for(rates),
@@ -89,6 +91,7 @@ class _Answer(NamedTuple):
     emptied_at: dt.datetime | None
     mapped_fields: list[str] | None
     mapped_raws: list[str] | None
+    mapped_values: list[str] | None
     seen_fields: list[str] | None
     seen_raws: list[str] | None
     seen_at: list[dt.datetime] | None

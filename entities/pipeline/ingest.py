@@ -14,7 +14,7 @@ from entities.models import Batch, Entity, Source
 from entities.pipeline.check import check
 from entities.pipeline.columns import Columns, columns_of
 from entities.pipeline.differences import note_differences
-from entities.pipeline.erased import drop_erased
+from entities.pipeline.erased import carries_personal, drop_erased
 from entities.pipeline.facts import rate_key
 from entities.pipeline.lags import EVENT, lags_of
 from entities.pipeline.parse import Parsed
@@ -22,7 +22,8 @@ from entities.pipeline.policy import PUSHED, Door, Policy
 from entities.pipeline.quarantine import hold, supersede_held
 from entities.pipeline.report import CREATED, REJECTED, STALE, UNCHANGED, UPDATED, RecordError, Report
 from entities.pipeline.rules import Clock, Row
-from entities.pipeline.statuses import note_statuses
+from entities.pipeline.single import insert_single
+from entities.pipeline.statuses import note_statuses, statuses_to_note
 from entities.pipeline.transaction import in_transaction, save_batch
 from entities.pipeline.upsert import Written, remove_others, upsert
 from entities.pipeline.validate import MAX_RECORDS
@@ -155,6 +156,8 @@ def store(prepared: Prepared, *, also: Callable[[Report], None] | None = None) -
     if prepared.is_refused:
         _save_refusal(batch, work.report)
         return work.report
+    if also is None and (report := _store_single(work, batch)):
+        return report
     return in_transaction(work.environment, lambda: _store(work, batch, also), alone=work.day is not None)
 
 
@@ -208,21 +211,40 @@ def _store(work: Work, batch: Batch, also: Callable[[Report], None] | None) -> R
         supersede_held(batch, rows=list(work.rows.values()))
     if report.errors and work.policy.keeps_refused:
         hold(batch, records=work.records, errors=report.errors)
-    for name, count in report.counts().items():
-        setattr(batch, name, count)
-    batch.removed = report.removed
-    batch.warnings = len(report.warnings)
-    batch.late = sum(1 for warning in report.warnings if warning.code == "late")
-    is_measured = is_live and written.created > 0
-    batch.lags, batch.lag_seconds, batch.own_seconds = _lags(work, report) if is_measured else (None, 0.0, 0.0)
-    batch.finished_at = dt.datetime.now(dt.UTC)
-    if is_measured:
-        batch.own_seconds += written.created * (batch.finished_at - batch.started_at).total_seconds()
+    _describe(batch, work, report, is_live=is_live)
     report.stored = True
     if also is not None:
         also(report)
     save_batch(batch, change=written.created - report.removed)
     return report
+
+
+def _store_single(work: Work, batch: Batch) -> Report | None:
+    """Write a batch of one pushed record in one message; None, and nothing written, where that cannot be."""
+    is_plain = work.single and work.policy is PUSHED and batch.door == Batch.Door.PUSH and len(work.rows) == 1
+    if not is_plain or any(statuses_to_note(work)) or carries_personal(work):
+        return None
+    report = _report(work, Written(1, [], {}, {}), [0], may_be_late=True)
+    _describe(batch, work, report, is_live=True)
+    report.record = insert_single(batch, _columns(work), source=Source.PUSH)
+    if report.record is None:
+        return None
+    report.stored, report.mapped = True, work.facts.mapped
+    return report
+
+
+def _describe(batch: Batch, work: Work, report: Report, *, is_live: bool) -> None:
+    """The row of the batch."""
+    for name, count in report.counts().items():
+        setattr(batch, name, count)
+    batch.removed = report.removed
+    batch.warnings = len(report.warnings)
+    batch.late = sum(1 for warning in report.warnings if warning.code == "late")
+    is_measured = is_live and batch.created > 0
+    batch.lags, batch.lag_seconds, batch.own_seconds = _lags(work, report) if is_measured else (None, 0.0, 0.0)
+    batch.finished_at = dt.datetime.now(dt.UTC)
+    if is_measured:
+        batch.own_seconds += batch.created * (batch.finished_at - batch.started_at).total_seconds()
 
 
 def _lags(work: Work, report: Report) -> tuple[list[int], float, float]:

@@ -49,7 +49,8 @@ class Report:
 
     `outcomes` has one entry of `OUTCOMES` for each received index (`rejected` for all bad ones). `stored` is False
     for a strict batch with errors, a body of the wrong shape and a dry run: then nothing was written. `differing` of
-    the stale ones were pulled and differ from the pushed ones that stand.
+    the stale ones were pulled and differ from the pushed ones that stand. `record`, of a single one that is new, is the
+    row as stored, and `mapped` what its statuses mean: status field and raw value -> canonical value.
     """
 
     batch_id: uuid.UUID
@@ -60,6 +61,8 @@ class Report:
     removed: int = 0
     differing: int = 0
     stored: bool = False
+    record: dict[str, Any] | None = None
+    mapped: dict[tuple[str, str], str] = field(default_factory=dict)
 
     def counts(self) -> dict[str, int]:
         """`received` and the five outcomes that it is the sum of."""

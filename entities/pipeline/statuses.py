@@ -16,11 +16,12 @@ from track360.models import Environment
 BEHIND = dt.timedelta(minutes=5)
 
 
-def note_statuses(work: Work) -> None:
-    """Remember values that are new, up to 200 a field: beyond that it is no status field, and a warning says so."""
+def statuses_to_note(work: Work) -> tuple[list[SeenStatus], list[tuple[str, str]]]:
+    """Values that are new, up to 200 a field (beyond that it is no status field, and a warning says so), and those
+    whose `last_seen_at` is behind."""
     fresh: list[SeenStatus] = []
     again: list[tuple[str, str]] = []
-    now = dt.datetime.now(dt.UTC)
+    now = work.clock.now
     facts = work.facts
     for field in STATUS_FIELDS[work.entity]:
         values = set(work.column(field)) - {None}
@@ -30,10 +31,15 @@ def note_statuses(work: Work) -> None:
             for value in unseen[: max(0, MAX_VALUES - facts.seen_in(field))]
         ]
         again += [(field, value) for value in values if facts.seen.get((field, value), now) < now - BEHIND]
+    return fresh, again
+
+
+def note_statuses(work: Work) -> None:
+    fresh, again = statuses_to_note(work)
     if fresh:
         SeenStatus.objects.bulk_create(fresh, ignore_conflicts=True)
     if again:
-        _note_again(work.environment, again, now=now)
+        _note_again(work.environment, again, now=work.clock.now)
 
 
 def _note_again(environment: Environment, values: list[tuple[str, str]], *, now: dt.datetime) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from django.db import IntegrityError, OperationalError, connection, transaction
 
@@ -19,13 +19,6 @@ ATTEMPTS = 4
 RETRYABLE = {"23505", "40P01", "40001"}  # unique_violation, deadlock_detected, serialization_failure
 
 _BATCH_FIELDS = [field.attname for field in Batch._meta.concrete_fields]
-_SAVE = (
-    f"INSERT INTO {Batch._meta.db_table} ({', '.join(_BATCH_FIELDS)}) VALUES ({', '.join(['%s'] * len(_BATCH_FIELDS))})"
-)
-_COUNT = f"""
-; INSERT INTO {RecordCounter._meta.db_table} AS c (environment_id, entity, slot, count) VALUES (%s, %s, %s, %s)
-      ON CONFLICT (environment_id, entity, slot) DO UPDATE SET count = c.count + excluded.count"""
-
 T = TypeVar("T")
 
 
@@ -33,19 +26,31 @@ class Contended(Exception):
     """Another transaction changed a row of the batch between the look and the write."""
 
 
-def save_batch(batch: Batch, *, change: int = 0) -> None:
-    """Insert the row of a batch and add the change to the number of records, which is exact by that.
+def batch_sql(of: str = "") -> str:
+    """The row of a batch; not as the framework writes it, since that would take longer than storing a single record."""
+    values = ", ".join(f"%(batch_{name})s" for name in _BATCH_FIELDS)
+    return f"INSERT INTO {Batch._meta.db_table} ({', '.join(_BATCH_FIELDS)}) SELECT {values} {of}"
 
-    The last statement of the transaction, since others wait for the row of the counter; one for both, and not the
-    framework's own, since that would take longer than storing a single record.
-    """
-    values = [getattr(batch, name) for name in _BATCH_FIELDS]
-    sql = _SAVE
-    if change:
-        sql += _COUNT
-        values += [batch.environment_id, batch.entity, random.randrange(RecordCounter.SLOTS), change]
+
+def count_sql(of: str = "") -> str:
+    """The change to the number of records, which is exact by that."""
+    return f"""
+INSERT INTO {RecordCounter._meta.db_table} AS c (environment_id, entity, slot, count)
+SELECT %(batch_environment_id)s, %(batch_entity)s, %(slot)s, %(change)s {of}
+    ON CONFLICT (environment_id, entity, slot) DO UPDATE SET count = c.count + excluded.count"""
+
+
+def batch_values(batch: Batch, *, change: int) -> dict[str, Any]:
+    """The parameters of the two statements."""
+    values = {f"batch_{name}": getattr(batch, name) for name in _BATCH_FIELDS}
+    return values | {"slot": random.randrange(RecordCounter.SLOTS), "change": change}
+
+
+def save_batch(batch: Batch, *, change: int = 0) -> None:
+    """Both, the second where there is a change: the end of the transaction, since others wait for the counter's row."""
+    sql = f"{batch_sql()}; {count_sql()}" if change else batch_sql()
     with connection.cursor() as cursor:
-        cursor.execute(sql, values)
+        cursor.execute(sql, batch_values(batch, change=change))
 
 
 def in_transaction(environment: Environment, work: Callable[[], T], *, alone: bool = False) -> T:

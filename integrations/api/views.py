@@ -17,6 +17,7 @@ from entities.selectors import (
     MAX_PER_PAGE,
     activity_for,
     customer_for,
+    record_of,
     records_for,
     transaction_for,
 )
@@ -97,7 +98,10 @@ class RecordList(ApiView):
         if report.refused:
             raise refused(report)
         (outcome,) = report.outcomes
-        record = _stored(self.environment(request), self.entity, body.value)
+        if report.record is None:
+            record = _stored(self.environment(request), self.entity, body.value)
+        else:
+            record = record_of(self.entity, report.record, report.mapped)
         return json_answer(
             {
                 # Null where somebody replaced its day in the meantime.
