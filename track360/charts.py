@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from track360.templatetags.ui import duration, lag
+from track360.templatetags.ui import duration, lag, number, share
 
 HEIGHT = 100.0  # of every plot, in its own units
 STEP = 10.0  # the width of one hour
@@ -57,8 +57,17 @@ class BarChart:
     hours: Sequence[HourCount]
 
     @property
+    def hits(self) -> list[tuple[float, float, float, float, str]]:
+        """What answers to the pointer, over the whole height: x, y, width, height, title."""
+        return [(bar.x, 0, bar.width, HEIGHT, bar.title) for bar in self.bars]
+
+    @property
+    def rows(self) -> list[tuple[str, ...]]:
+        return [(hour.label, number(hour.records), number(hour.refusals)) for hour in self.hours]
+
+    @property
     def records_path(self) -> str:
-        """All bars as one path: a week has 168, and a template takes its time for each figure."""
+        """All bars as one path: a week has 168."""
         return "".join(f"M{bar.x} {bar.records_y}h{bar.width}v{bar.records_height}H{bar.x}z" for bar in self.bars)
 
     @property
@@ -143,6 +152,25 @@ class LagChart:
     x_labels: list[str]
     target: str
     hours: Sequence[HourLag]
+
+    @property
+    def medians_path(self) -> str:
+        return "".join(f"M{start} {y}H{end}" for start, end, y in self.medians)
+
+    @property
+    def rows(self) -> list[tuple[str, ...]]:
+        return [
+            (
+                hour.label,
+                number(hour.records),
+                share(hour.share),
+                lag(hour.median_seconds),
+                lag(hour.p95_seconds),
+                duration(hour.partner_seconds),
+                duration(hour.own_seconds),
+            )
+            for hour in self.hours
+        ]
 
 
 # Equal steps on the axis, from bottom to top: minutes matter, and a day must still fit.

@@ -6,9 +6,11 @@ Markup stays in `templates/components/`; here is what a template cannot say: wor
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import cache, lru_cache
+from html import escape
 from http import HTTPStatus
 from typing import Any
 
@@ -19,6 +21,8 @@ from django.templatetags.static import static
 from django.utils import timezone
 from django.utils.html import conditional_escape, format_html
 from django.utils.safestring import SafeString
+
+from track360.payload import Line
 
 register = template.Library()
 
@@ -146,6 +150,50 @@ def icon(name: str, *, label: str = "", size: str = "") -> SafeString:
         sprite(),
         name,
     )
+
+
+# What a page has hundreds of is written here: a template takes thirty times as long for each figure.
+
+
+@register.simple_tag
+def rects(css_class: str, shapes: Iterable[tuple[float, float, float, float, str]]) -> SafeString:
+    """SVG rectangles with a title each: x, y, width, height, title."""
+    return SafeString(
+        "\n".join(
+            f'<rect class="{escape(css_class)}" x="{x:g}" y="{y:g}" width="{width:g}" height="{height:g}">'
+            f"<title>{escape(title)}</title></rect>"
+            for x, y, width, height, title in shapes
+        )
+    )
+
+
+@register.simple_tag
+def figure_rows(rows: Iterable[Sequence[str]]) -> SafeString:
+    """Rows of a table: what the row is of, then figures."""
+    return SafeString(
+        "".join(
+            f'<tr><th scope="row">{escape(head)}</th>'
+            + "".join([f'<td data-kind="number">{escape(figure)}</td>' for figure in figures])
+            + "</tr>"
+            for head, *figures in rows
+        )
+    )
+
+
+@register.simple_tag
+def numbered_lines(lines: Iterable[Line], prefix: str = "") -> SafeString:
+    """The lines of `components/payload.html`."""
+    mark = icon("cross-circle", label="Error")
+    parts = []
+    for line in lines:
+        name = escape(f"{prefix}line-{line.number}")
+        faults = "".join(f'<span class="line-message">{mark}{escape(message)}</span>' for message in line.messages)
+        parts.append(
+            f'<li class="line" id="{name}"{" data-faulty" if faults else ""}>'
+            f'<a class="line-number" href="#{name}" tabindex="-1">{line.number}</a>'
+            f'<span class="line-text">{escape(line.text)}</span>{faults}</li>'
+        )
+    return SafeString("\n".join(parts))
 
 
 @cache
