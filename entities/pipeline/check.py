@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 
 from entities.models import Batch, Entity
+from entities.pipeline.conform import conforms
 from entities.pipeline.duplicates import KEYS, fold
 from entities.pipeline.facts import facts_for, rate_key
 from entities.pipeline.glance import in_order
@@ -16,8 +17,10 @@ from entities.pipeline.work import Work
 
 def check(work: Work) -> None:
     """Fill the rows with what may be stored, and the report with errors and with warnings about the rows."""
-    errors = work.report.errors = schema_errors(work.entity, work.records, parsed=work.parsed, single=work.single)
+    errors = work.report.errors
     columns = work.parsed.columns if work.parsed else None
+    if columns is None or not conforms(work.entity, columns):
+        errors += schema_errors(work.entity, work.records, single=work.single)
     found = None if errors else in_order(work.entity, work.records, columns=columns, clock=work.clock)
     if found is None:
         _check_each(work)

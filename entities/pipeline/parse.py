@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from decimal import Decimal
+from types import NoneType
 from typing import Any
 
 import msgspec
 import orjson
 
-from entities.pipeline.columns import Columns, columns_of
+from entities.pipeline.columns import Column, Columns, columns_of
 
 MAX_DEPTH = 64
 
@@ -27,12 +28,10 @@ class InvalidJson(ValueError):
 class Parsed:
     """A body: numbers with a fraction or an exponent are Decimal, the others int.
 
-    `rough` is the same with floats, and long integers too are floats: the schema check reads these four times as fast.
     `columns` is the same by field, where it is an object, or an array of objects, of plain values.
     """
 
     value: Any
-    rough: Any
     columns: Columns | None
 
 
@@ -44,22 +43,33 @@ def parse_json(raw: bytes) -> Any:
 def parse(raw: bytes) -> Parsed:
     """Parse a body. Raises InvalidJson.
 
-    orjson is only the gate (it refuses NaN, 1e400, a BOM, bad UTF-8 and lone surrogates); the values come from one
-    pass of msgspec, which hands on each digit, so that no second parser can disagree.
+    The values come from one pass of msgspec, which hands on each digit. Of a plain body it accepts nothing that RFC
+    8259 forbids; of any other orjson is the gate (it refuses lone surrogates, and numbers that no double can hold), and
+    `json` looks for keys that come twice.
     """
     try:
-        rough = orjson.loads(raw)
+        value = _DECODER.decode(raw)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        value, columns = None, None
+    else:
+        columns = _plain_columns(raw, value)
+    if columns is None:
+        value = _strictly(raw)
+    return Parsed(value, columns)
+
+
+def _strictly(raw: bytes) -> Any:
+    try:
+        orjson.loads(raw)
     except orjson.JSONDecodeError as error:
         raise InvalidJson(error.msg, _byte_offset(raw, error.pos)) from None
     try:
         value = _DECODER.decode(raw)
-        columns = _plain_columns(raw, value)
-        if columns is None:
-            _STRICT.decode(raw.decode("utf-8"))
-            _refuse_deep(value)
+        _STRICT.decode(raw.decode("utf-8"))
+        _refuse_deep(value)
     except RecursionError:
         raise InvalidJson(_TOO_DEEP) from None
-    return Parsed(value, rough, columns)
+    return value
 
 
 _TOO_DEEP = f"nested deeper than {MAX_DEPTH} levels"
@@ -87,18 +97,23 @@ def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _plain_columns(raw: bytes, value: Any) -> Columns | None:
     """By field, where this is an object, or an array of objects, of plain values, and no key can have come twice: as
     nearly every body. The quotes tell: without escapes there are two for each key and each text, a second one of a key
-    too."""
+    too. A number that is no double is not plain either."""
     records = [value] if type(value) is dict else value
     if type(records) is not list or b"\\" in raw or set(map(type, records)) != {dict}:
         return None
     columns = columns_of(records)
     texts = sum(map(len, records))
     for column in columns.values():
-        if dict in column.kinds or list in column.kinds:
+        if not column.kinds <= _PLAIN or (column.kinds & _NUMBERS and not _are_doubles(column)):
             return None
         if str in column.kinds:
             texts += len(records) if len(column.kinds) == 1 else sum(type(text) is str for text in column.values)
     return columns if raw.count(b'"') == 2 * texts else None
+
+
+def _are_doubles(column: Column) -> bool:
+    numbers = [value for value in column.values if type(value) in _NUMBERS]
+    return min(numbers) > -_DOUBLE and max(numbers) < _DOUBLE
 
 
 def _refuse_deep(value: Any) -> None:
@@ -114,5 +129,8 @@ def _refuse_deep(value: Any) -> None:
     raise InvalidJson(_TOO_DEEP)
 
 
+_NUMBERS = {int, Decimal}
+_PLAIN = {str, bool, NoneType, *_NUMBERS}
+_DOUBLE = Decimal("1E+308")
 _DECODER = msgspec.json.Decoder(float_hook=Decimal)
 _STRICT = json.JSONDecoder(object_pairs_hook=_refuse_duplicates)  # only to find a key that comes twice

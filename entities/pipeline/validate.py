@@ -12,7 +12,6 @@ from typing import Any
 
 import jsonschema_rs
 
-from entities.pipeline.parse import Parsed
 from entities.pipeline.report import PII_FIELDS, VALUE_LENGTH, RecordError
 
 MAX_RECORDS = 1000
@@ -89,16 +88,9 @@ def finding(index: int | None, field: str | None, code: str, message: str, recor
     return RecordError(index, pointer_to(index, field), field, code, message, shown(record[field]), has_value=True)
 
 
-def schema_errors(
-    entity: str, records: list[Any], *, parsed: Parsed | None = None, single: bool = False
-) -> list[RecordError]:
-    """Everything the schema refuses, by index; one call in native code when there is nothing.
-
-    Where they were parsed, the rough ones decide only that nothing is wrong, and then of everything but the digits of
-    numbers, which the rules look at.
-    """
-    looked_at = records if parsed is None else [parsed.rough] if single else parsed.rough
-    if _batch_validator(entity).is_valid(looked_at):
+def schema_errors(entity: str, records: list[Any], *, single: bool = False) -> list[RecordError]:
+    """Everything the schema refuses, by index; one call in native code when there is nothing."""
+    if _batch_validator(entity).is_valid(records):
         return []
     validator = _record_validator(entity)
     errors: list[RecordError] = []

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
+import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from entities.pipeline import InvalidJson, parse, parse_json
@@ -26,6 +27,8 @@ from entities.pipeline import InvalidJson, parse, parse_json
         b"NaN",
         b"[Infinity]",
         b"1e400",
+        b'[{"a": 1e400}]',
+        b'[{"a": null}, {"a": -1' + b"0" * 400 + b"}]",
         b"9" * 5000,
         b'{"a": 1, "a": 1}',
         b'[{"a": {"b": 1, "b": 2}}]',
@@ -119,10 +122,6 @@ _scalars = (
 _records = st.dictionaries(st.text(), _scalars | st.lists(_scalars, max_size=2), max_size=5)
 
 
-def _as_a_machine_holds_it(digits: str) -> float:
-    return int(digits) if -(2**63) <= int(digits) < 2**64 else float(digits)
-
-
 class _Exact(json.JSONEncoder):
     """Decimals as numbers with each of their digits."""
 
@@ -145,4 +144,23 @@ def test_what_was_written_is_read_with_each_digit(value: Any, escaped: bool) -> 
 
     assert parsed.value == value
     assert repr(parsed.value) == repr(json.loads(raw, parse_float=Decimal))
-    assert parsed.rough == json.loads(raw, parse_int=_as_a_machine_holds_it)
+
+
+_BODY = json.dumps(
+    [{"id": "txn_é", "amount": 12.5, "n": 3, "none": None, "yes": True}] * 2, ensure_ascii=False
+).encode()
+_BYTES = st.sampled_from(list(b'0123456789-+eE.,:{}[]"\\ \n\t\x00\xff\xc3\xa9NaInftyu/')) | st.integers(0, 255)
+_EDITS = st.lists(st.tuples(st.integers(0, len(_BODY) - 1), st.sampled_from("rdi"), _BYTES), min_size=1, max_size=3)
+
+
+@settings(max_examples=500)
+@given(edits=_EDITS)
+def test_what_is_no_json_is_refused_wherever_it_is_broken(edits: list[tuple[int, str, int]]) -> None:
+    raw = bytearray(_BODY)
+    for place, how, byte in edits:
+        raw[place : place + (how != "i")] = b"" if how == "d" else bytes([byte])
+    try:
+        orjson.loads(bytes(raw))
+    except orjson.JSONDecodeError:
+        with pytest.raises(InvalidJson):
+            parse(bytes(raw))
