@@ -69,14 +69,16 @@ class Caller:
 
 def push_bulk(caller: Caller, number: int) -> int:
     """Of three batches one is new, one changes the last one, and one sends it again."""
-    body = json.dumps(load.records(seed=0)).replace(load.TAG, f"{caller.name[-1]}{os.getpid()}{number // 3:06d}")
+    body = json.dumps(load.records(0, players=pull.CUSTOMERS)).replace(
+        load.TAG, f"{caller.name[-1]}{os.getpid()}{number // 3:06d}"
+    )
     if number % 3:
         body = body.replace("a note of the usual length", "another note")
     return caller.call("POST", f"{API}/transactions/bulk", body, **JSON)[0]
 
 
 def push_single(caller: Caller, number: int) -> int:
-    record = load.records(seed=0)[number % load.BATCH]
+    record = load.records(0, players=pull.CUSTOMERS)[number % load.BATCH]
     record["transaction_id"] = f"single_{caller.name[-1]}{os.getpid()}_{number // 2}"  # each one twice
     status = caller.call("POST", f"{API}/transactions", json.dumps(record), **JSON)[0]
     return 200 if status == 201 else status
