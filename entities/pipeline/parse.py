@@ -112,7 +112,9 @@ def _plain_columns(raw: bytes, value: Any) -> Columns | None:
 
 
 def _are_doubles(column: Column) -> bool:
-    numbers = [value for value in column.values if type(value) in _NUMBERS]
+    numbers = column.values
+    if not column.kinds <= _NUMBERS:
+        numbers = [value for value in numbers if type(value) in _NUMBERS]
     return min(numbers) > -_DOUBLE and max(numbers) < _DOUBLE
 
 

@@ -28,16 +28,19 @@ SELECT 1, 't' || n, 'c', 'deposit', 1, 'EUR', now(), 'ok', now(), now(), 'push',
 @pytest.mark.parametrize("environment", [1, 99], ids=["full environment", "new environment"])
 def test_the_ids_are_looked_up_by_the_whole_key(analysed: bool, environment: int) -> None:
     keys = f"{{{','.join(f't{number}' for number in range(50_000, 51_000))}}}"
+    values = {"environment": environment, "keys": keys, "first": "t50000", "last": "t50999"}
     with connection.cursor() as cursor:
         cursor.execute(FILL)
         if analysed:
             cursor.execute("ANALYZE entities_transaction")
-        cursor.execute(f"EXPLAIN {stored_sql('transactions')}", {"environment": environment, "keys": keys})
+        cursor.execute(f"EXPLAIN {stored_sql('transactions')}", values)
         plan = "\n".join(line for (line,) in cursor.fetchall())
 
-    condition = plan.split("using transaction_key")[1].split("Index Cond: ")[1].splitlines()[0]
-    assert "environment_id = " in condition, plan
-    assert "transaction_id = ANY" in condition, plan
+    looks = [look.split("Index Cond: ")[1].splitlines()[0] for look in plan.split("using transaction_key")[1:]]
+    assert len(looks) == 2, plan
+    assert all("environment_id = " in condition for condition in looks), plan
+    assert "transaction_id >= " in looks[0], plan
+    assert "transaction_id = ANY" in looks[1], plan
 
 
 @pytest.mark.django_db
