@@ -14,7 +14,7 @@ from django.db import models
 from django.db.models import Model
 from django.utils.dateparse import parse_date, parse_datetime
 
-PER_PAGE = 50
+PER_PAGE = 40
 MAX_ID = 2**63 - 1
 
 Row = TypeVar("Row", bound=Model)

@@ -12,6 +12,9 @@ from entities.scans import Scan
 from entities.selectors import total_of, with_canonical
 from track360.models import Environment
 
+COUNTED_UP_TO = 1_000
+"""Of a filtered list: 1,000+ says as much to a person as 10,000+, which takes up to 0.1 s to count."""
+
 # The partner's own id: the search box of the list. Activity has none; there the customer is a filter.
 ID_COLUMNS = {Entity.CUSTOMERS: "customer_id", Entity.TRANSACTIONS: "transaction_id"}
 
@@ -50,7 +53,7 @@ def newest_records(
     with_canonical(environment, page.rows)
     if filters and page.is_first and page.older is None:
         return RecordPage(page, total=len(page.rows), total_capped=False)  # all of them: no need to count again
-    return RecordPage(page, *total_of(environment, entity, filters=filters))
+    return RecordPage(page, *total_of(environment, entity, filters=filters, upto=COUNTED_UP_TO))
 
 
 def _one_by_id(environment: Environment, listing: Listing, filters: Filters, record_id: str) -> RecordPage:

@@ -15,7 +15,7 @@ from django.db import connection
 from track360.models import Environment
 
 # Groups are counted over the newest records only: a count over all of them would grow without end.
-GROUPED = 10_000
+GROUPED = 5_000
 CAUSES_SQL = """
 SELECT entity, code, field, count(*), max(received_at)
   FROM (SELECT entity, code, field, received_at FROM entities_quarantinedrecord
@@ -71,7 +71,7 @@ class Cause:
 def quarantine_causes(
     environment: Environment, *, limit: int | None = None, run_id: uuid.UUID | None = None
 ) -> list[Cause]:
-    """Why records are held, or those that a run fetched, the commonest cause first, counted over the newest 10,000."""
+    """Why records are held, or those that a run fetched, the commonest cause first, counted over the newest 5,000."""
     return [Cause(*row) for row in _read(CAUSES_SQL, environment, run_id, limit=limit)]
 
 

@@ -113,13 +113,15 @@ def _begin(
     ), rows
 
 
-def total_of(environment: Environment, entity: str, *, filters: Filters | None = None) -> tuple[int, bool]:
-    """How many records there are, and whether that is only "at least": filtered lists are counted to 10,000."""
+def total_of(
+    environment: Environment, entity: str, *, filters: Filters | None = None, upto: int = COUNTED_UP_TO
+) -> tuple[int, bool]:
+    """How many records there are, and whether that is only "at least": a filtered list is counted so far."""
     if not filters:
         counters = RecordCounter.objects.filter(environment=environment, entity=entity)
         return counters.aggregate(sum=Sum("count"))["sum"] or 0, False
-    count = Scan(environment, LISTINGS[Entity(entity)], filters).count(limit=COUNTED_UP_TO + 1)
-    return min(count, COUNTED_UP_TO), count > COUNTED_UP_TO
+    count = Scan(environment, LISTINGS[Entity(entity)], filters).count(limit=upto + 1)
+    return min(count, upto), count > upto
 
 
 def customer_for(environment: Environment, customer_id: str) -> Customer | None:

@@ -139,7 +139,7 @@ class QuarantineCauses(ManageView):
     operations: ClassVar = {
         "GET": Operation(
             "Why records are held, the commonest cause first",
-            {200: ("Of the newest 10,000.", data({"type": "array", "items": CAUSE}))},
+            {200: ("Of the newest 5,000.", data({"type": "array", "items": CAUSE}))},
         )
     }
 
