@@ -13,6 +13,7 @@ import pytest
 from django.test import Client as Browser
 from django.utils import timezone
 
+from entities.paging import PER_PAGE
 from integrations import clients, request_log, request_pages
 from integrations.models import ApiRequest
 from tests.factories import ApiRequestFactory, ClientFactory, MembershipFactory, PartnerFactory, UserFactory
@@ -147,7 +148,7 @@ def test_walking_the_pages_shows_each_row_once_and_back_again(browser: Browser, 
     assert len(seen) == len(set(seen)) == len(rows)
     previous = re.search(r'href="([^"]+)" rel="prev"', page(browser, pages[2]))
     assert previous
-    assert LINK.findall(page(browser, previous[1])) == seen[50:100]
+    assert LINK.findall(page(browser, previous[1])) == seen[PER_PAGE : 2 * PER_PAGE]
 
 
 def test_a_filter_that_matches_little_looks_through_so_many_calls_and_offers_to_go_on(
