@@ -111,7 +111,8 @@ def _ask(environment: Environment, entity: str, customers: Set[str], affiliates:
 
 
 def _remember(stored: _Stored, customers: Set[str]) -> None:
-    if sum(len(one.customers) for one in _stored.values()) + len(customers) > REMEMBERED:
+    so_many = sum(len(one.customers) for one in list(_stored.values()))  # other threads add to them
+    if so_many + len(customers) > REMEMBERED:
         _stored.clear()  # what another thread holds of it stays true
     stored.customers |= customers
 
