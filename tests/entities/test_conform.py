@@ -59,6 +59,7 @@ def test_what_partners_send_conforms(entity: str) -> None:
         ("transactions", {"transaction_type": "loan"}),
         ("transactions", {"currency": "EUR\n"}),
         ("transactions", {"transaction_date": "2026-13-01T00:00:00Z"}),
+        ("transactions", {"transaction_date": "2026-W11-1T12:10:00Z"}),
         ("transactions", {"transaction_id": ""}),
         ("transactions", {"note": "x" * 501}),
         ("transactions", {"amount_currency": True}),
@@ -67,6 +68,7 @@ def test_what_partners_send_conforms(entity: str) -> None:
         ("activity", {"bets_count": Decimal("1.5")}),
         ("activity", {"wins": Decimal("-0.01")}),
         ("activity", {"date": "2026-02-30"}),
+        ("activity", {"date": "2026-W11-1"}),
     ],
 )
 def test_what_is_wrong_does_not(entity: str, changes: dict[str, Any]) -> None:

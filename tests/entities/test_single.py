@@ -1,0 +1,126 @@
+"""A record that comes by itself is stored as one in a batch would be, in one message."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+
+import pytest
+from django.db import connection, transaction
+from django.utils import timezone
+
+from entities.models import Batch, RecordCounter, SeenStatus, Transaction
+from entities.pipeline import Report, ingest
+from entities.pipeline.locks import INGEST_LOCK
+from entities.selectors import canonical_statuses, record_of
+from tests.entities.test_concurrency import together
+from tests.factories import CustomerFactory, StatusMappingFactory
+from tests.payloads import sample
+from track360.models import Environment
+
+NOT_ALIKE = {"id", "transaction_id", "batch_id", "received_at", "updated_at"}
+
+
+def push(environment: Environment, **changes: Any) -> Report:
+    return ingest(environment, "transactions", sample("transactions", **changes), shape="object")
+
+
+@pytest.fixture(autouse=True)
+def known(environment: Environment) -> None:
+    """The customer is stored, and the status came a while ago: nothing of it has to be noted."""
+    CustomerFactory(environment=environment, customer_id=sample("transactions")["customer_id"])
+    assert push(environment, transaction_id="before").outcomes == ["created"]
+
+
+@pytest.mark.django_db
+def test_it_is_stored_and_counted_like_a_batch_of_one(environment: Environment) -> None:
+    alone = push(environment, transaction_id="alone")
+    ingest(environment, "transactions", [sample("transactions", transaction_id="in a batch")])
+
+    assert (alone.outcomes, alone.stored) == (["created"], True)
+    assert alone.record is not None
+    records = Transaction.objects.filter(transaction_id__in=["alone", "in a batch"]).order_by("id").values()
+    one, other = ({name: value for name, value in row.items() if name not in NOT_ALIKE} for row in records)
+    assert one == other
+    assert alone.record == Transaction.objects.filter(transaction_id="alone").values().get()
+    assert alone.record["received_at"] == alone.record["updated_at"]
+    assert sum(RecordCounter.objects.filter(entity="transactions").values_list("count", flat=True)) == 3
+    first, second = map(dict, Batch.objects.filter(entity="transactions").order_by("started_at").values()[1:])
+    apart = {"id", "started_at", "finished_at", "own_seconds", "lag_seconds"}
+    assert {name: first[name] for name in first.keys() - apart} == {
+        name: second[name] for name in second.keys() - apart
+    }
+
+
+@pytest.mark.django_db
+def test_its_status_means_what_the_mapping_says(environment: Environment) -> None:
+    record = sample("transactions")
+    StatusMappingFactory(
+        partner=environment.partner, field="status", raw_value=record["status"], canonical_value="approved"
+    )
+
+    report = push(environment)
+
+    assert report.record is not None
+    found = record_of("transactions", report.record, report.mapped)
+    assert found.canonical_status == "approved"  # type: ignore[attr-defined]
+    assert canonical_statuses(environment)["status", record["status"]] == "approved"
+
+
+@pytest.mark.django_db
+def test_one_that_is_stored_goes_the_way_of_every_batch(environment: Environment) -> None:
+    push(environment)
+
+    again, other = push(environment), push(environment, note="another")
+
+    assert (again.outcomes, again.record) == (["unchanged"], None)
+    assert (other.outcomes, other.record) == (["updated"], None)
+    assert sum(RecordCounter.objects.filter(entity="transactions").values_list("count", flat=True)) == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_one_that_many_send_at_once_is_created_once(environment: Environment) -> None:
+    outcomes: list[str] = []
+
+    def job() -> None:
+        for turn in range(10):
+            outcomes.extend(push(environment, transaction_id=f"txn_{turn}").outcomes)
+
+    raised = together(*[job] * 6)
+
+    assert raised == []
+    assert sorted(outcomes) == ["created"] * 10 + ["unchanged"] * 50
+    assert sum(RecordCounter.objects.filter(entity="transactions").values_list("count", flat=True)) == 11
+
+
+@pytest.mark.django_db(transaction=True)
+def test_it_waits_for_who_has_the_environment_to_himself_and_bears_the_time_after(environment: Environment) -> None:
+    reports: list[Report] = []
+
+    def job() -> None:
+        reports.append(push(environment, transaction_id="waited"))
+        connection.close()
+
+    thread = threading.Thread(target=job)
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [INGEST_LOCK, environment.pk])
+        thread.start()
+        time.sleep(0.5)
+        assert not reports
+        released = timezone.now()
+    thread.join()
+
+    assert reports[0].record is not None
+    assert reports[0].record["updated_at"] >= released
+
+
+@pytest.mark.django_db
+def test_what_has_a_status_to_note_or_a_person_in_it_takes_no_short_cut(environment: Environment) -> None:
+    noted = push(environment, transaction_id="new status", status="never seen")
+    person = ingest(environment, "customers", sample("customers", customer_id="cst_new"), shape="object")
+
+    assert (noted.outcomes, noted.record) == (["created"], None)
+    assert (person.outcomes, person.record) == (["created"], None)
+    assert SeenStatus.objects.filter(environment=environment, raw_value="never seen").exists()
