@@ -51,8 +51,6 @@ def newest_records(
     columns = listing.order(filters)
     page = keyset_page(fetch, model=listing.model, columns=columns, before=before, after=after)
     with_canonical(environment, page.rows)
-    if filters and page.is_first and page.older is None:
-        return RecordPage(page, total=len(page.rows), total_capped=False)  # all of them: no need to count again
     return RecordPage(page, *total_of(environment, entity, filters=filters, upto=COUNTED_UP_TO))
 
 

@@ -28,14 +28,14 @@ def fetch_from(found: list[Customer]):
 
 
 def test_a_walk_down_and_up_again_shows_the_same_pages():
-    fetch = fetch_from(rows(120))
+    fetch = fetch_from(rows(2 * PER_PAGE + 20))
     first = keyset_page(fetch, model=Customer)
     second = keyset_page(fetch, model=Customer, **first.older)
     third = keyset_page(fetch, model=Customer, **second.older)
     back = keyset_page(fetch, model=Customer, **third.newer)
 
-    assert [len(page.rows) for page in (first, second, third)] == [50, 50, 20]
-    assert [row.id for page in (first, second, third) for row in page.rows] == list(range(120, 0, -1))
+    assert [len(page.rows) for page in (first, second, third)] == [PER_PAGE, PER_PAGE, 20]
+    assert [row.id for page in (first, second, third) for row in page.rows] == list(range(2 * PER_PAGE + 20, 0, -1))
     assert first.newer is None
     assert third.older is None
     assert [row.id for row in back.rows] == [row.id for row in second.rows]
@@ -72,7 +72,7 @@ def test_any_position_reads_back_as_it_was_written(moment: dt.datetime, number: 
 
 
 def test_the_newest_page_reached_upwards_has_nothing_newer():
-    fetch = fetch_from(rows(60))
+    fetch = fetch_from(rows(PER_PAGE + 10))
     second = keyset_page(fetch, model=Customer, before="11")
     up = keyset_page(fetch, model=Customer, after="10")
     assert second.older is None

@@ -12,6 +12,7 @@ from django.test.utils import CaptureQueriesContext
 
 from entities import scans
 from entities.models import Entity, Record, Transaction
+from entities.paging import PER_PAGE
 from entities.portal_lists import newest_records
 from entities.scans import ALONG_THE_INDEX, BY_AN_INDEX
 from entities.selectors import records_for, total_of
@@ -100,7 +101,7 @@ def test_a_list_is_the_same_by_number_by_cursor_and_newest_first(
     assert (first.total, first.total_capped) == (len(keys), False)
     assert keys_of(third.records) == keys[60:90]
     assert third.total == len(keys)
-    assert keys_of(newest.page.rows) == keys[::-1][:50]
+    assert keys_of(newest.page.rows) == keys[::-1][:PER_PAGE]
     assert newest.total == len(keys)
 
 
