@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import orjson
 
-from entities.pipeline.columns import Column, Columns, columns_of
+from entities.pipeline.columns import Column, Columns, TooWide, columns_of
 
 MAX_DEPTH = 64
 
@@ -101,7 +101,10 @@ def _plain_columns(raw: bytes, value: Any) -> Columns | None:
     records = [value] if type(value) is dict else value
     if type(records) is not list or b"\\" in raw or set(map(type, records)) != {dict}:
         return None
-    columns = columns_of(records)
+    try:
+        columns = columns_of(records)
+    except TooWide:
+        return None
     texts = sum(map(len, records))
     for column in columns.values():
         if not column.kinds <= _PLAIN or (column.kinds & _NUMBERS and not _are_doubles(column)):

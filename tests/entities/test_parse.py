@@ -164,3 +164,12 @@ def test_what_is_no_json_is_refused_wherever_it_is_broken(edits: list[tuple[int,
     except orjson.JSONDecodeError:
         with pytest.raises(InvalidJson):
             parse(bytes(raw))
+
+
+def test_a_body_in_which_each_record_has_a_field_of_its_own_takes_no_more_than_it_is_long() -> None:
+    body = [{f"field_{number}": number} for number in range(100_000)]
+
+    parsed = parse(json.dumps(body).encode())
+
+    assert parsed.columns is None  # ten billion values
+    assert parsed.value == body
