@@ -9,6 +9,7 @@ from operator import itemgetter
 from types import NoneType
 from typing import Any
 
+MOST_FIELDS = 1_000
 MOST_CELLS = 1_000_000
 _BARE = {int, Decimal, NoneType}
 
@@ -29,18 +30,18 @@ Columns = dict[str, Column]
 
 
 class TooWide(ValueError):
-    """The records have so many different fields that columns of them would be a multiple of what was sent."""
+    """The records have so many different fields that columns of them would take a multiple of what was sent."""
 
 
 def columns_of(records: list[dict[str, Any]]) -> Columns:
     """By field. Records mostly have the same fields in the same order. Raises TooWide."""
     shapes = set(map(tuple, records))
+    fields = dict.fromkeys(field for shape in shapes for field in shape)
+    if len(fields) > MOST_FIELDS or (len(shapes) > 1 and len(fields) * len(records) > MOST_CELLS):
+        raise TooWide
     if len(shapes) == 1:
         values = zip(*map(dict.values, records), strict=True)
-        return dict(zip(*shapes, map(Column.of, values), strict=True))
-    fields = dict.fromkeys(field for shape in shapes for field in shape)
-    if len(fields) * len(records) > MOST_CELLS:
-        raise TooWide
+        return dict(zip(fields, map(Column.of, values), strict=True))
     return {field: Column.of([record.get(field) for record in records]) for field in fields}
 
 
