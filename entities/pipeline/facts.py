@@ -25,9 +25,7 @@ STATUS_FIELDS: dict[str, tuple[str, ...]] = {
 
 @dataclass(slots=True)
 class Facts:
-    """`mapped`: status field and raw value -> canonical value.
-
-    `seen`: status field and raw value -> when it last came, to a few minutes.
+    """By status field and raw value: `mapped` is the canonical value, `seen` when it last came, to a few minutes.
 
     `affiliates` is None while the partner has registered none; else those of the batch that are known.
     """

@@ -112,7 +112,6 @@ def prepare(
     policy: Policy = PUSHED,
 ) -> Prepared:
     """The first half of `ingest`: everything that reads only. Its moment is that of receipt."""
-    started_at = dt.datetime.now(dt.UTC)
     single = isinstance(body, dict) and shape != "array"
     work = Work(
         environment=environment,
@@ -120,7 +119,7 @@ def prepare(
         records=[body] if single else body,
         single=single,
         parsed=parsed,
-        clock=Clock.at(started_at),
+        clock=Clock.at(dt.datetime.now(dt.UTC)),
         report=Report(batch_id=uuid.uuid4()),
         door=door,
         policy=policy,
@@ -129,16 +128,6 @@ def prepare(
         customer_id=replace_customer_id,
     )
     report = work.report
-    batch = Batch(
-        id=report.batch_id,
-        environment=environment,
-        entity=entity,
-        door=door,
-        request_id=request_id,
-        run_id=policy.run_id,
-        fetched_since=policy.fetched_since,
-        started_at=started_at,
-    )
     report.errors = _shape_errors(body, shape, may_be_empty=replace_day is not None)
     is_misshapen = bool(report.errors)
     if is_misshapen:
@@ -147,7 +136,20 @@ def prepare(
         report.received = len(work.records)
         check(work)
     is_refused = is_misshapen or bool(report.errors and (not lenient or work.day))
-    return Prepared(work, batch, is_misshapen, is_refused)
+    return Prepared(work, _new_batch(work, request_id), is_misshapen, is_refused)
+
+
+def _new_batch(work: Work, request_id: uuid.UUID | None) -> Batch:
+    return Batch(
+        id=work.report.batch_id,
+        environment=work.environment,
+        entity=work.entity,
+        door=work.door,
+        request_id=request_id,
+        run_id=work.policy.run_id,
+        fetched_since=work.policy.fetched_since,
+        started_at=work.clock.now,
+    )
 
 
 def store(prepared: Prepared, *, also: Callable[[Report], None] | None = None) -> Report:
@@ -185,24 +187,16 @@ def _store(work: Work, batch: Batch, also: Callable[[Report], None] | None) -> R
     but for what an erasure takes away."""
     drop_erased(work)
     positions = list(work.rows)
+    columns = _columns(work)
     source = SOURCES.get(Batch.Door(batch.door), Source.PUSH)
     written = upsert(
-        work.environment,
-        entity=work.entity,
-        columns=_columns(work),
-        source=source,
-        batch_id=batch.id,
-        policy=work.policy,
+        work.environment, entity=work.entity, columns=columns, source=source, batch_id=batch.id, policy=work.policy
     )
     is_live = batch.door not in NEVER_LATE and (source != Source.PULL or work.policy.looked_at is not None)
     report = _report(work, written, positions, may_be_late=is_live)
     if work.day:
         report.removed = remove_others(
-            work.environment,
-            day=work.day,
-            customer_id=work.customer_id,
-            rows=list(work.rows.values()),
-            batch_id=batch.id,
+            work.environment, day=work.day, customer_id=work.customer_id, columns=columns, batch_id=batch.id
         )
     note_statuses(work)
     if work.policy.door == Door.COMPARE:

@@ -12,19 +12,16 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass, field
-from decimal import Decimal
 from enum import StrEnum
 from functools import cache
 from typing import Any
 
-import orjson
 from django.db import connection
 
 from entities.models import Entity
 from entities.pipeline.columns import Columns, arrays, height
 from entities.pipeline.insert import insert_if_new
 from entities.pipeline.policy import PUSHED, Door, Policy
-from entities.pipeline.rules import Row
 from entities.pipeline.tables import TABLES, Table
 from entities.pipeline.transaction import Contended
 from track360.models import Environment
@@ -240,53 +237,51 @@ def upsert(
     )
 
 
+_REMOVE_OTHERS = """
+WITH kept AS MATERIALIZED (
+    SELECT * FROM unnest(%(customer_id)s::text[], %(game_type)s::text[], %(currency)s::text[])
+        AS r(customer_id, game_type, currency)
+),
+removed AS (
+    DELETE FROM entities_activity s
+     WHERE environment_id = %(environment)s AND date = %(day)s
+       AND (%(customer)s::text IS NULL OR customer_id = %(customer)s)
+       AND NOT EXISTS (SELECT 1 FROM kept k
+                        WHERE (k.customer_id, k.game_type, k.currency)
+                            = (s.customer_id, s.game_type, s.currency))
+    RETURNING s.*
+),
+changed AS (
+    INSERT INTO entities_recordchange
+           (environment_id, entity, record_id, changed_at, batch_id, removed, old)
+    SELECT %(environment)s, 'activity', r.id, statement_timestamp(), %(batch)s, true, to_jsonb(r)
+      FROM removed r
+),
+compared AS (
+    DELETE FROM entities_difference d USING removed r
+     WHERE d.environment_id = %(environment)s AND d.entity = 'activity' AND d.record_id = r.id
+       AND d.closed_at IS NULL
+),
+sighted AS (
+    DELETE FROM entities_sighting g USING removed r
+     WHERE g.environment_id = %(environment)s AND g.entity = 'activity' AND g.record_id = r.id
+)
+SELECT count(*) FROM removed
+"""
+
+
 def remove_others(
-    environment: Environment,
-    *,
-    day: str,
-    customer_id: str | None,
-    rows: list[Row],
-    batch_id: uuid.UUID,
+    environment: Environment, *, day: str, customer_id: str | None, columns: Columns, batch_id: uuid.UUID
 ) -> int:
-    """Take back the activity of the day (of the customer) that is not among the rows; returns how many went.
+    """Take back the activity of the day (of the customer) that is not among the records; returns how many went.
 
     With each goes what was noted of it beside another door's version: nobody could decide on that any more.
     """
     with connection.cursor() as cursor:
         cursor.execute(
-            """
-            WITH kept AS MATERIALIZED (
-                SELECT * FROM json_to_recordset(%(rows)s::json)
-                    AS r(customer_id text, game_type text, currency text)
-            ),
-            removed AS (
-                DELETE FROM entities_activity s
-                 WHERE environment_id = %(environment)s AND date = %(day)s
-                   AND (%(customer)s::text IS NULL OR customer_id = %(customer)s)
-                   AND NOT EXISTS (SELECT 1 FROM kept k
-                                    WHERE (k.customer_id, k.game_type, k.currency)
-                                        = (s.customer_id, s.game_type, s.currency))
-                RETURNING s.*
-            ),
-            changed AS (
-                INSERT INTO entities_recordchange
-                       (environment_id, entity, record_id, changed_at, batch_id, removed, old)
-                SELECT %(environment)s, 'activity', r.id, statement_timestamp(), %(batch)s, true, to_jsonb(r)
-                  FROM removed r
-            ),
-            compared AS (
-                DELETE FROM entities_difference d USING removed r
-                 WHERE d.environment_id = %(environment)s AND d.entity = 'activity' AND d.record_id = r.id
-                   AND d.closed_at IS NULL
-            ),
-            sighted AS (
-                DELETE FROM entities_sighting g USING removed r
-                 WHERE g.environment_id = %(environment)s AND g.entity = 'activity' AND g.record_id = r.id
-            )
-            SELECT count(*) FROM removed
-            """,
+            _REMOVE_OTHERS,
             {
-                "rows": orjson.dumps(rows, default=Decimal.to_eng_string).decode(),
+                **arrays(columns, ["customer_id", "game_type", "currency"]),
                 "environment": environment.pk,
                 "day": day,
                 "customer": customer_id,
