@@ -157,7 +157,7 @@ def test_the_records_behind_a_difference_are_walked(hybrid: Caller) -> None:
 
 
 def test_the_pulled_version_is_taken(hybrid: Caller) -> None:
-    assert hybrid.post(f"{DAY}/take", {"ids": [9]}).status_code == 404
+    assert hybrid.post(f"{DAY}/take", {"ids": [10**9]}).status_code == 404
 
     taken = hybrid.post(f"{DAY}/take", {})
 
