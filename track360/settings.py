@@ -111,7 +111,10 @@ FORM_RENDERER = "track360.form_renderer.QuickRenderer"
 
 DATABASES = {
     "default": dj_database_url.parse(
-        env.database_url(embedded.Postgres(VAR).url), conn_max_age=None, conn_health_checks=True
+        env.database_url(embedded.Postgres(VAR).url),
+        engine="track360.postgresql",
+        conn_max_age=None,
+        conn_health_checks=True,
     )
 }
 DATABASES["default"].setdefault("OPTIONS", {}).setdefault("connect_timeout", 5)

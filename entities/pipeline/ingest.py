@@ -220,7 +220,7 @@ def _store_single(work: Work, batch: Batch) -> Report | None:
         return None
     report = _report(work, Written(1, [], {}, {}), [0], may_be_late=True)
     _describe(batch, work, report, is_live=True)
-    report.record = insert_single(batch, _columns(work), source=Source.PUSH)
+    report.record = insert_single(batch, _with_dollars(work)[0], source=Source.PUSH)
     if report.record is None:
         return None
     report.stored, report.mapped = True, work.facts.mapped

@@ -40,15 +40,15 @@ SELECT coalesce((SELECT {key} FROM {table.name}
 
 
 @cache
-def insert_sql(entity: str, *, now: str = "statement_timestamp()", beside: str = "") -> str:
+def insert_sql(entity: str) -> str:
     """The write. Parameters: the `arrays` of the columns, environment, source, batch."""
     table = TABLES[Entity(entity)]
     columns = ", ".join(table.columns)
     values = ", ".join(table.computed.get(name, name) for name in table.columns)
     return f"""
 INSERT INTO {table.name} (environment_id, received_at, updated_at, source, batch_id, {columns})
-SELECT %(environment)s, {now}, {now}, %(source)s, %(batch)s, {values}
-  FROM {table.incoming()} AS i ({columns}){beside}"""
+SELECT %(environment)s, statement_timestamp(), statement_timestamp(), %(source)s, %(batch)s, {values}
+  FROM {table.incoming()} AS i ({columns})"""
 
 
 def insert_if_new(environment: Environment, *, entity: str, columns: Columns, source: str, batch_id: uuid.UUID) -> bool:

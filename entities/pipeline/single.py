@@ -1,7 +1,7 @@
 """A single record that is new, as most that come by themselves are: stored with its batch and its count in one message.
 
-Ten statements and the waits between them take four times as long as what they do. Whatever needs more than this, or
-is stored already, goes the way of every batch.
+Ten statements and the waits between them take four times as long as what they do, and planning them as long again.
+Whatever needs more than this, or is stored already, goes the way of every batch.
 """
 
 from __future__ import annotations
@@ -12,37 +12,30 @@ from typing import Any
 from django.db import IntegrityError, OperationalError, connection
 
 from entities.models import Batch, Entity
-from entities.pipeline.columns import Columns, arrays
-from entities.pipeline.insert import insert_sql
 from entities.pipeline.locks import INGEST_LOCK
 from entities.pipeline.tables import TABLES
-from entities.pipeline.transaction import RETRYABLE, STATEMENT_TIMEOUT, batch_sql, batch_values, count_sql
+from entities.pipeline.transaction import BATCH_ROW, RETRYABLE, STATEMENT_TIMEOUT, as_json, batch_values
 
 
 @cache
 def _sql(entity: str) -> str:
-    """One message is one transaction. Its statement_timestamp() may be from before the lock, so the record bears the
-    clock's time."""
-    key = ", ".join(TABLES[Entity(entity)].key)
-    insert = insert_sql(entity, now="now", beside=", (SELECT clock_timestamp() AS now OFFSET 0) AS moment")
+    """One message is one transaction."""
+    table = TABLES[Entity(entity)]
+    computed = ", ".join(f"'{name}', {value}" for name, value in table.computed.items())
     return f"""
 SET LOCAL statement_timeout = '{STATEMENT_TIMEOUT}';
 SELECT pg_advisory_xact_lock_shared({INGEST_LOCK}, %(environment)s);
-WITH stored AS ({insert} ON CONFLICT (environment_id, {key}) DO NOTHING RETURNING *),
-     batch AS ({batch_sql("FROM stored")}),
-     counted AS ({count_sql("FROM stored")})
-SELECT * FROM stored"""
+SELECT stored.*
+  FROM jsonb_populate_record(NULL::{table.name}, %(record)s) AS sent,
+       entities_store_single(jsonb_populate_record(sent, jsonb_build_object({computed})), {BATCH_ROW}, %(slot)s) AS stored
+"""
 
 
-def insert_single(batch: Batch, columns: Columns, *, source: str) -> dict[str, Any] | None:
+def insert_single(batch: Batch, row: dict[str, Any], *, source: str) -> dict[str, Any] | None:
     """Store the record and its batch. The row as stored; None where its key is stored already, or comes just now."""
-    values = {
-        **arrays(columns, TABLES[Entity(batch.entity)].columns),
-        **batch_values(batch, change=1),
-        "environment": batch.environment_id,
-        "source": source,
-        "batch": batch.id,
-    }
+    sent = {name: row[name] for name in TABLES[Entity(batch.entity)].columns if name in row}
+    record = sent | {"environment_id": batch.environment_id, "source": source, "batch_id": batch.id}
+    values = batch_values(batch) | {"environment": batch.environment_id, "record": as_json(record)}
     with connection.cursor() as cursor:
         try:
             cursor.execute(_sql(batch.entity), values)
@@ -50,5 +43,5 @@ def insert_single(batch: Batch, columns: Columns, *, source: str) -> dict[str, A
             if getattr(error.__cause__, "pgcode", None) not in RETRYABLE:
                 raise
             return None
-        row = cursor.fetchone()
-        return row and dict(zip((column.name for column in cursor.description), row, strict=True))
+        stored = cursor.fetchone()
+        return stored and dict(zip((column.name for column in cursor.description), stored, strict=True))

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+import msgspec
 from django.db import IntegrityError, OperationalError, connection, transaction
 
 from entities.models import Batch, RecordCounter
@@ -26,31 +27,27 @@ class Contended(Exception):
     """Another transaction changed a row of the batch between the look and the write."""
 
 
-def batch_sql(of: str = "") -> str:
-    """The row of a batch; not as the framework writes it, since that would take longer than storing a single record."""
-    values = ", ".join(f"%(batch_{name})s" for name in _BATCH_FIELDS)
-    return f"INSERT INTO {Batch._meta.db_table} ({', '.join(_BATCH_FIELDS)}) SELECT {values} {of}"
+BATCH_ROW = f"jsonb_populate_record(NULL::{Batch._meta.db_table}, %(batch)s)"
 
 
-def count_sql(of: str = "") -> str:
-    """The change to the number of records, which is exact by that."""
-    return f"""
-INSERT INTO {RecordCounter._meta.db_table} AS c (environment_id, entity, slot, count)
-SELECT %(batch_environment_id)s, %(batch_entity)s, %(slot)s, %(change)s {of}
-    ON CONFLICT (environment_id, entity, slot) DO UPDATE SET count = c.count + excluded.count"""
+def as_json(values: dict[str, Any]) -> str:
+    """Decimals become texts, which PostgreSQL reads to the last digit."""
+    return msgspec.json.encode(values).decode()
 
 
-def batch_values(batch: Batch, *, change: int) -> dict[str, Any]:
-    """The parameters of the two statements."""
-    values = {f"batch_{name}": getattr(batch, name) for name in _BATCH_FIELDS}
-    return values | {"slot": random.randrange(RecordCounter.SLOTS), "change": change}
+def batch_values(batch: Batch) -> dict[str, Any]:
+    """The parameters of `BATCH_ROW`, and which of the rows that count the records takes the change."""
+    values = {name: getattr(batch, name) for name in _BATCH_FIELDS}
+    return {"batch": as_json(values), "slot": random.randrange(RecordCounter.SLOTS)}
 
 
 def save_batch(batch: Batch, *, change: int = 0) -> None:
-    """Both, the second where there is a change: the end of the transaction, since others wait for the counter's row."""
-    sql = f"{batch_sql()}; {count_sql()}" if change else batch_sql()
+    """Its row, and the change to the number of records, which is exact by that: the end of the transaction, since
+    others wait for the counter's row."""
     with connection.cursor() as cursor:
-        cursor.execute(sql, batch_values(batch, change=change))
+        cursor.execute(
+            f"SELECT entities_save_batch({BATCH_ROW}, %(slot)s, %(change)s)", batch_values(batch) | {"change": change}
+        )
 
 
 def in_transaction(environment: Environment, work: Callable[[], T], *, alone: bool = False) -> T:
