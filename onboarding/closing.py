@@ -105,7 +105,7 @@ def _reset(reset: SandboxReset) -> None:
             cursor.execute(f"DELETE FROM {table} WHERE environment_id = %s", [environment.pk])
             reset.counts[store] = cursor.rowcount
     # What processes remember of the customers is not true any more.
-    Environment.objects.filter(pk=environment.pk).update(emptied_at=timezone.now())
+    Environment.objects.filter(pk=environment.pk).update(facts_changed_at=timezone.now())
     reset.state, reset.finished_at = SandboxReset.State.DONE, timezone.now()
     reset.save(update_fields=["state", "finished_at", "counts"])
     audit.record(

@@ -80,7 +80,11 @@ class Environment(models.Model):
     partner = models.ForeignKey(Partner, on_delete=models.PROTECT, related_name="environments")
     kind = models.CharField(max_length=16, choices=Kind)
     created_at = models.DateTimeField(default=timezone.now)
-    emptied_at = models.DateTimeField(null=True, blank=True, editable=False)
+    facts_changed_at = models.DateTimeField(
+        default=timezone.now,
+        editable=False,
+        help_text="What processes remember of mappings, affiliates and customers is true while this stays.",
+    )
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["partner", "kind"], name="environment_partner_kind_unique")]

@@ -7,7 +7,7 @@ from collections import defaultdict
 from entities.models import Batch, Entity
 from entities.pipeline.conform import conforms
 from entities.pipeline.duplicates import KEYS, fold
-from entities.pipeline.facts import facts_for, rate_key
+from entities.pipeline.facts import STATUS_FIELDS, facts_for, rate_key
 from entities.pipeline.glance import in_order
 from entities.pipeline.rules import check_record
 from entities.pipeline.validate import schema_errors
@@ -79,11 +79,13 @@ def _look_up(work: Work) -> None:
     work.facts = facts_for(
         work.environment,
         entity=work.entity,
+        statuses={(name, value) for name in STATUS_FIELDS[work.entity] for value in set(work.column(name)) - {None}},
         customers=frozenset() if is_customers else frozenset(work.column("customer_id")),
         affiliates=frozenset(work.column("affiliate_id")) if is_customers else frozenset(),
         rates={rate_key(row) for row in work.rows.values() if "amount_usd" not in row}
         if work.entity == Entity.TRANSACTIONS
         else set(),
+        is_fresh=work.is_fresh,
     )
     work.facts.unknown_customers -= work.known_customers
 

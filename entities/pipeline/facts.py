@@ -40,44 +40,72 @@ class Facts:
         return sum(1 for name, _ in self.seen if name == field_name)
 
 
+# How far behind `last_seen_at` may be: were it exact, all writers of an environment would queue for its row.
+BEHIND = dt.timedelta(minutes=5)
+
 REMEMBERED = 100_000
 """Customers that a process remembers as stored; then it begins anew. They take some 10 MB."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Statuses:
+    """What does not depend on the records of a batch; as in `Facts`."""
+
+    mapped: dict[tuple[str, str], str]
+    seen: dict[tuple[str, str], dt.datetime]
+    has_affiliates: bool
+
+    def tell(self, statuses: Set[tuple[str, str]]) -> bool:
+        """Whether these came not long ago, so that there is nothing to note about them."""
+        since = dt.datetime.now(dt.UTC) - BEHIND
+        return all(status in self.seen and self.seen[status] > since for status in statuses)
+
+
 @dataclass(slots=True)
-class _Stored:
-    """Customers that were found stored. They stay, but where a sandbox is emptied: then `emptied_at` is another."""
+class _Memory:
+    """What was found in the database, and is so while the environment's `facts_changed_at` is this. Customers stay."""
 
-    emptied_at: dt.datetime | None = None
+    changed_at: dt.datetime
     customers: set[str] = field(default_factory=set)
+    statuses: dict[str, _Statuses] = field(default_factory=dict)
 
 
-_stored: dict[int, _Stored] = {}
+_memories: dict[int, _Memory] = {}
 
 
 def facts_for(
     environment: Environment,
     *,
     entity: str,
+    statuses: Set[tuple[str, str]],
     customers: Set[str],
     affiliates: Set[str],
     rates: set[tuple[str, dt.date]],
+    is_fresh: bool = False,
 ) -> Facts:
-    """Everything the rules ask about a batch, in one round trip; in two where rates are needed."""
-    stored = _stored.setdefault(environment.pk, _Stored())
-    asked = customers - stored.customers
+    """Everything the rules ask about a batch, in one round trip at most; in two where rates are needed.
+
+    `statuses` are pairs of field and raw value. With `is_fresh` the environment was read just now, and what is
+    remembered of it need not be asked.
+    """
+    memory = _memories.setdefault(environment.pk, _Memory(environment.facts_changed_at))
+    known = memory.statuses.get(entity) if is_fresh and memory.changed_at == environment.facts_changed_at else None
+    if known and customers <= memory.customers and not (affiliates and known.has_affiliates) and known.tell(statuses):
+        return Facts(mapped=known.mapped, seen=known.seen, rates=rates_for(rates))
+    asked = customers - memory.customers
     answer = _ask(environment, entity, asked, affiliates)
-    if answer.emptied_at != stored.emptied_at:
-        stored = _stored[environment.pk] = _Stored(answer.emptied_at)
-        asked = customers
-        answer = _ask(environment, entity, asked, affiliates)
+    if answer.facts_changed_at != memory.changed_at:
+        memory = _memories[environment.pk] = _Memory(answer.facts_changed_at)
+        if asked != customers:
+            asked = customers
+            answer = _ask(environment, entity, asked, affiliates)
     unknown = frozenset(answer.unknown_customers or ())
-    if asked:
-        _remember(stored, asked - unknown)
+    _remember(memory, asked - unknown)
+    known = memory.statuses[entity] = answer.statuses()
     return Facts(
         unknown_customers=unknown,
-        mapped=dict(zip(_pairs(answer.mapped_fields, answer.mapped_raws), answer.mapped_values or (), strict=True)),
-        seen=dict(zip(_pairs(answer.seen_fields, answer.seen_raws), answer.seen_at or (), strict=True)),
+        mapped=known.mapped,
+        seen=known.seen,
         affiliates=frozenset(answer.known_affiliates or ()) if affiliates and answer.has_affiliates else None,
         rates=rates_for(rates),
     )
@@ -86,7 +114,7 @@ def facts_for(
 class _Answer(NamedTuple):
     """What the function `entities_facts` returns; arrays are null where they would be empty."""
 
-    emptied_at: dt.datetime | None
+    facts_changed_at: dt.datetime
     mapped_fields: list[str] | None
     mapped_raws: list[str] | None
     mapped_values: list[str] | None
@@ -96,6 +124,13 @@ class _Answer(NamedTuple):
     unknown_customers: list[str] | None
     known_affiliates: list[str] | None
     has_affiliates: bool
+
+    def statuses(self) -> _Statuses:
+        return _Statuses(
+            mapped=dict(zip(_pairs(self.mapped_fields, self.mapped_raws), self.mapped_values or (), strict=True)),
+            seen=dict(zip(_pairs(self.seen_fields, self.seen_raws), self.seen_at or (), strict=True)),
+            has_affiliates=self.has_affiliates,
+        )
 
 
 def _ask(environment: Environment, entity: str, customers: Set[str], affiliates: Set[str]) -> _Answer:
@@ -108,11 +143,11 @@ def _ask(environment: Environment, entity: str, customers: Set[str], affiliates:
         return _Answer(*cursor.fetchone())
 
 
-def _remember(stored: _Stored, customers: Set[str]) -> None:
-    so_many = sum(len(one.customers) for one in list(_stored.values()))  # other threads add to them
+def _remember(memory: _Memory, customers: Set[str]) -> None:
+    so_many = sum(len(one.customers) for one in list(_memories.values()))  # other threads add to them
     if so_many + len(customers) > REMEMBERED:
-        _stored.clear()  # what another thread holds of it stays true
-    stored.customers |= customers
+        _memories.clear()  # what another thread holds of it stays true
+    memory.customers |= customers
 
 
 def _pairs(fields: list[str] | None, raws: list[str] | None) -> list[tuple[str, str]]:

@@ -64,6 +64,7 @@ class How(TypedDict, total=False):
     replace_day: dt.date | None
     replace_customer_id: str | None
     policy: Policy
+    is_fresh: bool
 
 
 def ingest(
@@ -83,7 +84,8 @@ def ingest(
     `known_customers` count as stored; by the sample door any other unknown customer is a warning, not an error.
     With `replace_day` (activity only; 0 to 1000 objects) the day, or that customer's day, becomes exactly the body;
     that is always strict, since a refused record would otherwise be taken back.
-    `parsed` is what the body was parsed to, which makes the check faster.
+    `parsed` is what the body was parsed to, and `is_fresh` says that the environment was read for this call: both
+    make the check faster.
     `policy` says more of a pull or a replay. `also` runs in the transaction that stores, before its last statement,
     once for each try; what it raises undoes all of it.
     Raises `Problem("unavailable")` where the database stays contended after retries.
@@ -110,6 +112,7 @@ def prepare(
     replace_day: dt.date | None = None,
     replace_customer_id: str | None = None,
     policy: Policy = PUSHED,
+    is_fresh: bool = False,
 ) -> Prepared:
     """The first half of `ingest`: everything that reads only. Its moment is that of receipt."""
     single = isinstance(body, dict) and shape != "array"
@@ -123,6 +126,7 @@ def prepare(
         report=Report(batch_id=uuid.uuid4()),
         door=door,
         policy=policy,
+        is_fresh=is_fresh,
         known_customers=known_customers,
         day=replace_day.isoformat() if replace_day else None,
         customer_id=replace_customer_id,

@@ -7,13 +7,10 @@ import datetime as dt
 from django.db import connection
 
 from entities.models import SeenStatus
-from entities.pipeline.facts import STATUS_FIELDS
+from entities.pipeline.facts import BEHIND, STATUS_FIELDS
 from entities.pipeline.warnings import MAX_VALUES
 from entities.pipeline.work import Work
 from track360.models import Environment
-
-# How far behind `last_seen_at` may be: were it exact, all writers of an environment would queue for its row.
-BEHIND = dt.timedelta(minutes=5)
 
 
 def statuses_to_note(work: Work) -> tuple[list[SeenStatus], list[tuple[str, str]]]:
@@ -26,10 +23,11 @@ def statuses_to_note(work: Work) -> tuple[list[SeenStatus], list[tuple[str, str]
     for field in STATUS_FIELDS[work.entity]:
         values = set(work.column(field)) - {None}
         unseen = sorted(value for value in values if (field, value) not in facts.seen)
-        fresh += [
-            SeenStatus(environment=work.environment, field=field, raw_value=value)
-            for value in unseen[: max(0, MAX_VALUES - facts.seen_in(field))]
-        ]
+        if unseen:
+            room = max(0, MAX_VALUES - facts.seen_in(field))
+            fresh += [
+                SeenStatus(environment=work.environment, field=field, raw_value=value) for value in unseen[:room]
+            ]
         again += [(field, value) for value in values if facts.seen.get((field, value), now) < now - BEHIND]
     return fresh, again
 

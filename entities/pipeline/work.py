@@ -36,6 +36,7 @@ class Work:
     parsed: Parsed | None = None
     door: str = Batch.Door.PUSH
     policy: Policy = PUSHED
+    is_fresh: bool = False
     known_customers: frozenset[str] = frozenset()
     day: str | None = None
     customer_id: str | None = None

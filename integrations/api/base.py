@@ -109,6 +109,7 @@ class ApiView(APIView):
             self.entity,
             body.value,
             parsed=body,
+            is_fresh=True,
             request_id=plain.request_id,
             **arguments,
         )

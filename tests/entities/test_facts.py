@@ -42,14 +42,14 @@ def test_a_customer_of_a_sandbox_that_was_emptied_is_unknown_again(environment: 
 
 def test_so_many_are_remembered_and_not_more(environment: Environment, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(facts, "REMEMBERED", 10)
-    facts._stored.clear()
+    facts._memories.clear()
     ingest(environment, "customers", customers(20))
     remembered = []
 
     for start, end in pairwise((0, 4, 8, 12, 20)):
         sent = [transactions(1, start=n, customer_id=f"cst_{n}")[0] for n in range(start, end)]
         assert ingest(environment, "transactions", sent).errors == []
-        remembered.append(sum(len(one.customers) for one in facts._stored.values()))
+        remembered.append(sum(len(one.customers) for one in facts._memories.values()))
 
     assert remembered[:2] == [4, 8]
     assert max(remembered) <= 10
