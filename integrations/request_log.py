@@ -139,7 +139,7 @@ def _row(request: Any, response: Any, *, path: str, seconds: float) -> Row:
         round(seconds * 1000),
         _length(request),
         client_ip(request),
-        _storable(request.headers.get("User-Agent", "")),
+        _storable(request.META.get("HTTP_USER_AGENT", "")),
         *(counts.get(name) for name in ("received", "created", "updated", "unchanged", "stale", "rejected")),
         problem.type.code if problem else "",
         _storable(summary(problem, report)),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable, Iterable
-from functools import cache
+from functools import cache, lru_cache
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
@@ -59,6 +59,7 @@ def _forwarded_for(request: HttpRequest) -> str | None:
     return None
 
 
+@lru_cache(maxsize=1024)
 def _address(text: str | None) -> Address | None:
     try:
         address = ipaddress.ip_address((text or "").strip())

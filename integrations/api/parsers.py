@@ -23,7 +23,7 @@ def read_json(request: HttpRequest) -> Parsed:
     length = _declared_length(request)
     if length > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
         raise _too_large()
-    encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
+    encoding = request.META.get("HTTP_CONTENT_ENCODING", "identity").strip().lower()
     if encoding not in {"gzip", "identity"}:
         raise Problem(
             "unsupported_encoding",

@@ -127,7 +127,7 @@ class RecordBulk(ApiView):
     """`POST /{entity}/bulk`."""
 
     def post(self, request: Request) -> HttpResponse:
-        preferred = handling(request.headers.get("Prefer", ""))
+        preferred = handling(request.META.get("HTTP_PREFER", ""))
         report = self.ingest(request, read_json(request._request), shape="array", lenient=preferred == "lenient")
         if report.refused:
             raise refused(report)

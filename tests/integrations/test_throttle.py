@@ -156,8 +156,8 @@ def test_without_valkey_nothing_is_limited_and_it_is_left_alone_for_a_while(
 
 def test_a_valkey_that_hangs_is_waited_for_once(hung: str, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.REDIS_URL = hung
-    asked = Mock(wraps=limits._windows)
-    monkeypatch.setattr(limits, "_windows", asked)
+    asked = Mock(wraps=limits._line)
+    monkeypatch.setattr(limits, "_line", asked)
     who = caller()
 
     for _ in range(50):
