@@ -88,8 +88,10 @@ def facts_for(
     `statuses` are pairs of field and raw value. With `is_fresh` the environment was read just now, and what is
     remembered of it need not be asked.
     """
-    memory = _memories.setdefault(environment.pk, _Memory(environment.facts_changed_at))
-    known = memory.statuses.get(entity) if is_fresh and memory.changed_at == environment.facts_changed_at else None
+    memory = _memories.get(environment.pk)
+    if memory is None or (is_fresh and memory.changed_at != environment.facts_changed_at):
+        memory = _memories[environment.pk] = _Memory(environment.facts_changed_at)
+    known = memory.statuses.get(entity) if is_fresh else None
     if known and customers <= memory.customers and not (affiliates and known.has_affiliates) and known.tell(statuses):
         return Facts(mapped=known.mapped, seen=known.seen, rates=rates_for(rates))
     asked = customers - memory.customers

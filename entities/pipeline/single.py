@@ -21,13 +21,13 @@ from entities.pipeline.transaction import BATCH_ROW, RETRYABLE, STATEMENT_TIMEOU
 def _sql(entity: str) -> str:
     """One message is one transaction."""
     table = TABLES[Entity(entity)]
-    computed = ", ".join(f"'{name}', {value}" for name, value in table.computed.items())
+    more = ", ".join(f"'{name}', {value}" for name, value in table.computed.items())
     return f"""
 SET LOCAL statement_timeout = '{STATEMENT_TIMEOUT}';
 SELECT pg_advisory_xact_lock_shared({INGEST_LOCK}, %(environment)s);
 SELECT stored.*
   FROM jsonb_populate_record(NULL::{table.name}, %(record)s) AS sent,
-       entities_store_single(jsonb_populate_record(sent, jsonb_build_object({computed})), {BATCH_ROW}, %(slot)s) AS stored
+       entities_store_single(jsonb_populate_record(sent, jsonb_build_object({more})), {BATCH_ROW}, %(slot)s) AS stored
 """
 
 

@@ -25,9 +25,7 @@ def statuses_to_note(work: Work) -> tuple[list[SeenStatus], list[tuple[str, str]
         unseen = sorted(value for value in values if (field, value) not in facts.seen)
         if unseen:
             room = max(0, MAX_VALUES - facts.seen_in(field))
-            fresh += [
-                SeenStatus(environment=work.environment, field=field, raw_value=value) for value in unseen[:room]
-            ]
+            fresh += [SeenStatus(environment=work.environment, field=field, raw_value=value) for value in unseen[:room]]
         again += [(field, value) for value in values if facts.seen.get((field, value), now) < now - BEHIND]
     return fresh, again
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
+from decimal import Decimal
 from typing import Any
 
 import pytest
 from django.db import connection, transaction
 from django.utils import timezone
 
-from entities.models import Batch, RecordCounter, SeenStatus, Transaction
+from entities.models import Activity, Batch, Customer, RecordCounter, SeenStatus, Transaction
 from entities.pipeline import Report, ingest
 from entities.pipeline.locks import INGEST_LOCK
 from entities.selectors import canonical_statuses, record_of
@@ -19,6 +20,7 @@ from tests.factories import CustomerFactory, StatusMappingFactory
 from tests.payloads import sample
 from track360.models import Environment
 
+MODELS: dict[str, Any] = {"customers": Customer, "transactions": Transaction, "activity": Activity}
 NOT_ALIKE = {"id", "transaction_id", "batch_id", "received_at", "updated_at"}
 
 
@@ -51,6 +53,43 @@ def test_it_is_stored_and_counted_like_a_batch_of_one(environment: Environment) 
     assert {name: first[name] for name in first.keys() - apart} == {
         name: second[name] for name in second.keys() - apart
     }
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("entity", "own", "changes"),
+    [
+        ("customers", "customer_id", {"first_name": ..., "last_name": ..., "email": ...}),
+        ("customers", "customer_id", {"first_name": ..., "last_name": ..., "email": ..., "last_modified_date": ...}),
+        (
+            "transactions",
+            "transaction_id",
+            {"amount_usd": Decimal("9999999999.99"), "note": 'a "quoted" \\ {thing} \n é'},
+        ),
+        ("transactions", "transaction_id", {"amount_usd": ..., "currency": "EUR"}),
+        ("activity", "game_type", {"ggr": ..., "total_bets": Decimal("10.05"), "wins": Decimal("3.1")}),
+        ("activity", "game_type", {"ggr": Decimal("-7.25")}),
+    ],
+)
+def test_each_entity_is_stored_to_the_last_digit_as_in_a_batch(
+    environment: Environment, entity: str, own: str, changes: dict[str, Any]
+) -> None:
+    keys = ("slots", "poker") if entity == "activity" else ("alone", "in a batch")
+    one, other = (sample(entity, **changes | {own: key}) for key in keys)
+    if entity != "activity":  # so that its statuses have come before
+        ingest(environment, entity, one | {own: "before"})
+
+    alone = ingest(environment, entity, one, shape="object")
+    ingest(environment, entity, [other])
+
+    assert alone.record is not None
+    first, second = (MODELS[entity].objects.filter(**{own: key}).values().get() for key in keys)
+    assert alone.record == first
+    apart = NOT_ALIKE | {own, "version_guard"}
+    assert {name: first[name] for name in first.keys() - apart} == {
+        name: second[name] for name in second.keys() - apart
+    }
+    assert (first.get("version_guard") is None) == (second.get("version_guard") is None)
 
 
 @pytest.mark.django_db
