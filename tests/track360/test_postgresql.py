@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from typing import cast
 
 import psycopg2
 import pytest
@@ -16,7 +17,7 @@ from track360.postgresql.base import DatabaseWrapper
 @pytest.fixture
 def other(transactional_db: None) -> Iterator[DatabaseWrapper]:
     """A connection of its own to the test database."""
-    wrapper = connection.copy()
+    wrapper = cast(DatabaseWrapper, connection.copy())
     wrapper.connect()
     yield wrapper
     wrapper.close()
