@@ -75,7 +75,7 @@ def keys_of(records: Iterable[Record]) -> list[str]:
 )
 def look(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     short, long, few = request.param
-    for name, value in (("LOOK", short), ("LONG_LOOK", long), ("LOOK_TO_COUNT", long), ("FEW", few)):
+    for name, value in (("LOOK", short), ("LONG_LOOK", long), ("NEAR", long), ("FEW", few)):
         monkeypatch.setattr(scans, name, value)
     monkeypatch.setattr(scans, "LOOK_PER_ROW", 0)
 
@@ -105,16 +105,57 @@ def test_a_list_is_the_same_by_number_by_cursor_and_newest_first(
     assert newest.total == len(keys)
 
 
-@pytest.mark.parametrize("look_to_count", [100, 20_000])
+@pytest.mark.parametrize("near", [100, 20_000])
 def test_a_filtered_total_with_a_date_is_exact_to_ten_thousand(
-    environment: Environment, monkeypatch: pytest.MonkeyPatch, look_to_count: int
+    environment: Environment, monkeypatch: pytest.MonkeyPatch, near: int
 ) -> None:
-    monkeypatch.setattr(scans, "LOOK_TO_COUNT", look_to_count)
+    monkeypatch.setattr(scans, "NEAR", near)
     fill(environment, 20_500)
     wanted = {"transaction_type": "deposit", "from": DAY}
     assert total_of(environment, "transactions", filters=wanted) == (10_000, True)
     assert total_of(environment, "transactions", filters=wanted | {"status": "rare"}) == (410, False)
     assert total_of(environment, "transactions", filters=wanted | {"status": "nothing"}) == (0, False)
+
+
+def rows_read(statement: str) -> int:
+    """How many entries of the table's indexes are read to answer it."""
+
+    def read(node: dict[str, Any]) -> int:
+        own = node["Actual Rows"] + node.get("Rows Removed by Filter", 0) if "Index Name" in node else 0
+        return int(own * node["Actual Loops"]) + sum(map(read, node.get("Plans", [])))
+
+    with connection.cursor() as cursor:
+        cursor.execute(f"{ALONG_THE_INDEX} EXPLAIN (ANALYZE, FORMAT JSON) {statement}")
+        return read(cursor.fetchone()[0][0]["Plan"])
+
+
+@pytest.mark.parametrize(
+    ("hour", "begin", "end"),
+    [
+        ("n", 16_000, 20_000),
+        ("CASE WHEN mod(n, 10) = 1 THEN 20000 - n ELSE n END", 16_000, 20_000),
+        ("mod(n + 10000, 20000)", 6_000, 12_000),
+    ],
+    ids=["in the order of dates", "a tenth astray", "history came after the present"],
+)
+def test_a_total_with_a_date_is_counted_where_the_dates_begin(
+    environment: Environment, monkeypatch: pytest.MonkeyPatch, hour: str, begin: int, end: int
+) -> None:
+    monkeypatch.setattr(scans, "FEW", 10)
+    monkeypatch.setattr(scans, "OUTERMOST", 10)
+    fill(environment, 20_000)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"UPDATE entities_transaction SET transaction_date = %s + {hour} * interval '1 hour'"
+            " FROM generate_series(1, 20000) n WHERE transaction_id = 't' || n",
+            [DAY],
+        )
+        cursor.execute("ANALYZE entities_transaction")
+    dates = {"from": DAY + dt.timedelta(hours=begin), "to": DAY + dt.timedelta(hours=end)}
+    with CaptureQueriesContext(connection) as captured:
+        total = total_of(environment, "transactions", filters={"status": "rare", **dates}, upto=49)
+    assert total == (49, True)
+    assert rows_read(captured.captured_queries[0]["sql"].strip().removeprefix(ALONG_THE_INDEX.strip())) < 150
 
 
 def plans_of(environment: Environment, filters: dict[str, Any], **place: Any) -> list[str]:
