@@ -96,9 +96,8 @@ class Scan:
 
     def _first(self, look: int, *, unless_few: bool) -> tuple[str, list[Any]]:
         """Of the first `look` rows along the date those that match; none where another filter leaves few records."""
-        others = self._others()
-        dated, dated_values = self._wanted({name: self.filters[name] for name in self.filters if name not in others})
-        wanted, values = self._wanted(others)
+        dated, dated_values = self._wanted(self._dated())
+        wanted, values = self._wanted(self._others())
         place, place_values = self._place()
         most, most_values = self._most(look) if unless_few else ("%s", [look])
         return (
@@ -118,25 +117,31 @@ class Scan:
     def _near(self) -> tuple[str, list[Any]]:
         """Those that match of the first records with the other filters between the ids where the dates begin and end.
 
-        Where they end before they begin, as after history that came later than the present, it is from there on.
         None where another filter leaves few records.
         """
-        others = self._others()
-        dated = {name: self.filters[name] for name in self.filters if name not in others}
-        first, first_values = Scan(self.environment, self.listing, dated)._edge()
-        last, last_values = Scan(self.environment, self.listing, dated, descending=True)._edge()
         exact, exact_values = self._wanted(self._exact())
+        between, ids = self._between()
         most, most_values = self._most(NEAR)
         near = (
-            f"(WITH edge AS (SELECT {first} AS first, {last} AS last)"
-            f" SELECT * FROM {self.listing.table} t WHERE t.environment_id = %s{exact}"
-            f" AND t.id >= (SELECT first FROM edge)"
-            f" AND t.id <= (SELECT CASE WHEN last < first THEN {NO_END} ELSE last END FROM edge)"
+            f"(SELECT * FROM {self.listing.table} t WHERE t.environment_id = %s{exact}{between}"
             f" ORDER BY t.id LIMIT {most})"
         )
-        near_values = [*first_values, *last_values, self.environment.pk, *exact_values, *most_values]
         sql, values = self._all(near)
-        return sql, [*near_values, *values]
+        return sql, [self.environment.pk, *exact_values, *ids, *most_values, *values]
+
+    def _between(self) -> tuple[str, list[Any]]:
+        """SQL for "from the id where the dates begin to the one where they end".
+
+        Where they end before they begin, as after history that came later than the present, it is from there on.
+        """
+        dated = self._dated()
+        first, first_values = Scan(self.environment, self.listing, dated)._edge()
+        if self.listing.range_names[1] not in dated:
+            return f" AND t.id >= {first}", first_values
+        last, last_values = Scan(self.environment, self.listing, dated, descending=True)._edge()
+        edges = f"(SELECT {first} AS first, {last} AS last) edges"
+        end = f"(SELECT CASE WHEN last < first THEN {NO_END} ELSE last END FROM {edges})"
+        return f" AND t.id >= {first} AND t.id <= {end}", [*first_values, *first_values, *last_values]
 
     def _edge(self) -> tuple[str, list[Any]]:
         """SQL for the id where the list begins: the middle one of the first, so that a few astray do no harm."""
@@ -149,6 +154,10 @@ class Scan:
         first = self.listing.order(self.filters)[0]
         leading = {"updated_at": (UPDATED_SINCE,), self.listing.date_column: self.listing.range_names}.get(first, ())
         return {name: value for name, value in self.filters.items() if name not in leading}
+
+    def _dated(self) -> Filters:
+        others = self._others()
+        return {name: self.filters[name] for name in self.filters if name not in others}
 
     def _exact(self) -> Filters:
         """With a date, the filters beside it that have an index in the order of ids."""
