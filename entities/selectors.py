@@ -73,12 +73,13 @@ def records_for(
         rows = next_rows(environment, listing, filters, walk, limit=per_page + 1)
     more = len(rows) > per_page
     rows = rows[:per_page]
-    next_cursor = None
+    after = next_cursor = None
     if more:
         after = tuple(getattr(rows[-1], column) for column in listing.order(filters))
         next_cursor = encode_cursor(environment, listing, filters, walk.step(after))
-    if filters and cursor is None and not more and (rows or page == 1):
-        total, capped = (page - 1) * per_page + len(rows), False  # the last page: no need to count again
+    if filters and cursor is None and (rows or page == 1):
+        seen = (page - 1) * per_page + len(rows)
+        total, capped = _total_from(environment, listing, filters, seen=seen, after=after)
     else:
         total, capped = total_of(environment, listing.entity, filters=filters)
     return Page(
@@ -111,6 +112,22 @@ def _begin(
         newest_id=first.walk_newest_id if first else 0,
         snapshot=first.walk_snapshot if first else None,
     ), rows
+
+
+def _total_from(
+    environment: Environment, listing: Listing, filters: Filters, *, seen: int, after: tuple[Any, ...] | None
+) -> tuple[int, bool]:
+    """The total of a list that was read from its beginning to the place `after`, or to its end: `seen` and the rest.
+
+    Two frequent values that hardly meet are then not searched for a second time. In the order of a date the whole is
+    counted: a page is found quickly there, and for the planner the place would make the date seem the better index.
+    """
+    if after is None:
+        return seen, False
+    if len(after) > 1:
+        return total_of(environment, listing.entity, filters=filters)
+    count = seen + Scan(environment, listing, filters, after=after).count(limit=COUNTED_UP_TO + 1 - seen)
+    return min(count, COUNTED_UP_TO), count > COUNTED_UP_TO
 
 
 def total_of(

@@ -31,6 +31,7 @@ SELECT %s, %s::timestamptz + n * interval '1 minute', %s::timestamptz + n * 7 %%
 FILTERS: list[dict[str, Any]] = [
     {"status": "paid in"},
     {"status": "paid in", "transaction_type": "bonus"},
+    {"status": "paid in", "currency": "GBP"},
     {"status": "rare", "from": DAY + dt.timedelta(hours=100)},
     {"currency": "GBP", "from": DAY + dt.timedelta(hours=100), "to": DAY + dt.timedelta(hours=300)},
     {"status": "nothing", "to": DAY + dt.timedelta(hours=300)},
@@ -117,6 +118,18 @@ def test_a_filtered_total_with_a_date_is_exact_to_ten_thousand(
     assert total_of(environment, "transactions", filters=wanted | {"status": "nothing"}) == (0, False)
 
 
+@pytest.mark.parametrize(("count", "capped"), [(20_000, False), (20_002, True)])
+def test_each_page_by_number_tells_whether_there_are_more_than_ten_thousand(
+    environment: Environment, count: int, capped: bool
+) -> None:
+    fill(environment, count)
+    for page in (1, 3, 20):
+        found = records_for(
+            environment, "transactions", filters={"transaction_type": "deposit"}, page=page, per_page=500
+        )
+        assert (found.total, found.total_capped) == (10_000, capped)
+
+
 def rows_read(statement: str) -> int:
     """How many entries of the table's indexes are read to answer it."""
 
@@ -156,6 +169,22 @@ def test_a_total_with_a_date_is_counted_where_the_dates_begin(
         total = total_of(environment, "transactions", filters={"status": "rare", **dates}, upto=49)
     assert total == (49, True)
     assert rows_read(captured.captured_queries[0]["sql"].strip().removeprefix(ALONG_THE_INDEX.strip())) < 150
+
+
+def test_what_a_page_has_passed_over_is_not_read_again_for_its_total(environment: Environment) -> None:
+    fill(environment, 4_000)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE entities_transaction SET transaction_type = 'bonus' WHERE substr(transaction_id, 2)::int > 3900"
+        )
+        cursor.execute("ANALYZE entities_transaction")
+    filters = {"status": "paid in", "transaction_type": "bonus"}
+    with CaptureQueriesContext(connection) as captured:
+        page = records_for(environment, "transactions", filters=filters, per_page=10)
+    counts = [query["sql"] for query in captured.captured_queries if "count(*)" in query["sql"]]
+    assert len(expected(environment, filters)) == page.total
+    assert page.next_cursor
+    assert [rows_read(count.strip().removeprefix(ALONG_THE_INDEX.strip())) < 200 for count in counts] == [True]
 
 
 def plans_of(environment: Environment, filters: dict[str, Any], **place: Any) -> list[str]:
