@@ -15,9 +15,9 @@ from typing import Any
 
 from django.db import connection
 from django.http import HttpRequest, HttpResponse
-from psycopg2.extras import execute_values
 
 from entities.pipeline import InvalidJson, RecordError, Report
+from entities.pipeline.columns import Column, arrays
 from entities.pipeline.erased import storable
 from integrations.partitions import ensure_partitions
 from integrations.payloads import RECORD_LENGTH, excerpt, masked_query, masked_record
@@ -28,19 +28,23 @@ from track360.proxy import client_ip
 logger = logging.getLogger(__name__)
 
 WRITE_EVERY_SECONDS = 0.5
-ROWS_A_STATEMENT = 500
 QUEUED_ROWS = 20_000
 QUEUED_BYTES = 32 * 2**20
 KEPT_RECORDS = 100
 ROW_BYTES = 500  # about, without what was refused
 PATH_LENGTH = 1000
 
-COLUMNS = (
-    "id", "at", "environment_id", "client_id", "token_last_four", "method", "path", "query", "entity", "status",
-    "duration_ms", "request_bytes", "ip", "user_agent", "received", "created", "updated", "unchanged", "stale",
-    "rejected", "error_code", "error_summary", "detail",
-)  # fmt: skip
-INSERT = f"INSERT INTO integrations_apirequest ({', '.join(COLUMNS)}) VALUES %s ON CONFLICT DO NOTHING"
+COLUMNS = {
+    "id": "uuid", "at": "timestamptz", "environment_id": "bigint", "client_id": "text", "token_last_four": "text",
+    "method": "text", "path": "text", "query": "text", "entity": "text", "status": "smallint", "duration_ms": "integer",
+    "request_bytes": "bigint", "ip": "inet", "user_agent": "text", "received": "integer", "created": "integer",
+    "updated": "integer", "unchanged": "integer", "stale": "integer", "rejected": "integer", "error_code": "text",
+    "error_summary": "text", "detail": "text",
+}  # fmt: skip
+INSERT = f"""
+INSERT INTO integrations_apirequest ({", ".join(COLUMNS)})
+SELECT * FROM unnest({", ".join(f"%({name})s::{type_}[]" for name, type_ in COLUMNS.items())})
+    ON CONFLICT DO NOTHING"""
 
 Row = tuple[Any, ...]
 
@@ -99,8 +103,9 @@ class Queue:
             ensure_partitions(today)
             self.ensured = today
         values = [(*row, None if detail is None else exact_json.dumps(detail)) for *row, detail in rows]
+        columns = dict(zip(COLUMNS, map(Column.of, zip(*values, strict=True)), strict=True))
         with connection.cursor() as cursor:
-            execute_values(cursor.cursor, INSERT, values, page_size=ROWS_A_STATEMENT)
+            cursor.execute(INSERT, arrays(columns, COLUMNS))
 
 
 queue = Queue()

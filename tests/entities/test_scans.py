@@ -163,6 +163,8 @@ def test_a_total_with_a_date_is_counted_where_the_dates_begin(
             " FROM generate_series(1, 20000) n WHERE transaction_id = 't' || n",
             [DAY],
         )
+        # A two-hundredth of so few (migration 0007) would look to the planner like none, by whatever index.
+        cursor.execute("ALTER TABLE entities_transaction ALTER COLUMN environment_id SET STATISTICS -1")
         cursor.execute("ANALYZE entities_transaction")
     dates = {"from": DAY + dt.timedelta(hours=begin), "to": DAY + dt.timedelta(hours=end)}
     with CaptureQueriesContext(connection) as captured:
