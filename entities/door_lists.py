@@ -11,7 +11,10 @@ from typing import Any
 from entities.listings import LISTINGS
 from entities.models import Difference, Entity, Record
 from entities.paging import PER_PAGE, Fetch, Position
-from entities.totals import DOORS_SQL, MEASURES, WAS_PULLED, WAS_PUSHED
+from entities.pipeline.differences import HOLDS_SQL
+from entities.pipeline.upsert import PUSHED_SQL
+from entities.scans import ALONG_THE_INDEX
+from entities.totals import DIFFERENCES_SQL, MEASURES
 from track360 import exact_json
 from track360.models import Environment
 
@@ -25,11 +28,35 @@ class Which(StrEnum):
     WAIVED = "waived"
 
 
+# Whether a record was seen at the other door too. A sighting from before its `updated_at` was of an earlier version.
+SEEN_SQL = """EXISTS (SELECT FROM entities_sighting seen
+                       WHERE seen.environment_id = s.environment_id AND seen.entity = %(entity)s
+                         AND seen.record_id = s.id AND seen.door = '{door}' AND seen.seen_at >= s.updated_at)"""
+OF_RECORD_SQL = """SELECT FROM entities_difference {name}
+                    WHERE {name}.environment_id = s.environment_id AND {name}.entity = %(entity)s
+                      AND {name}.record_id = s.id AND"""
+DIFFERS_SQL = f"EXISTS ({OF_RECORD_SQL.format(name='differing')} differing.closed_at IS NULL)"
+IS_WAIVED_SQL = f"EXISTS ({OF_RECORD_SQL.format(name='waived')} waived.outcome = 'waived' AND {HOLDS_SQL})"
 CONDITIONS = {
-    Which.ONLY_PUSHED: f"{WAS_PUSHED} AND NOT {WAS_PULLED} AND coalesce(differing.record_id, waived.record_id) IS NULL",
-    Which.ONLY_PULLED: f"{WAS_PULLED} AND NOT {WAS_PUSHED}",
+    Which.ONLY_PUSHED: f"{PUSHED_SQL} AND NOT {SEEN_SQL.format(door='pull')}"
+    f" AND NOT {DIFFERS_SQL} AND NOT {IS_WAIVED_SQL}",
+    Which.ONLY_PULLED: f"NOT {PUSHED_SQL} AND NOT {SEEN_SQL.format(door='push')}",
     Which.DIFFERENT: "differing.record_id IS NOT NULL",
     Which.WAIVED: "waived.record_id IS NOT NULL",
+}
+DIFFERENCE_COLUMNS = """coalesce(differing.id, waived.id) AS difference_id,
+       coalesce(differing.payload, waived.payload) AS said_text,
+       coalesce(differing.fields, waived.fields) AS differing_fields,
+       waived.closed_at AS waived_at, waived.reason AS waived_because,
+       coalesce((SELECT email FROM track360_user u WHERE u.id = waived.closed_by_id), waived.client_id) AS waived_by"""
+NO_DIFFERENCE = """NULL::bigint AS difference_id, NULL AS said_text, NULL AS differing_fields,
+       NULL AS waived_at, NULL AS waived_because, NULL AS waived_by"""
+# What came by one door only may be nearly all of a day: it is looked at in its order, record by record, until the page
+# is full; nothing is sorted, nor the records of a date among themselves. What differs is little: it is joined.
+IN_ORDER = f"{ALONG_THE_INDEX} SELECT set_config('enable_incremental_sort', 'off', true);"
+SELECTS = {
+    False: f"{IN_ORDER} SELECT s.*, {NO_DIFFERENCE} FROM {{table}} s",
+    True: f"SELECT s.*, {DIFFERENCE_COLUMNS} FROM {{table}} s {DIFFERENCES_SQL}",
 }
 
 
@@ -65,12 +92,7 @@ def records_in(cell: Cell, which: Which, *, after: Position | None = None, upwar
         where += f" AND {names} {operator} (%(after_date)s, %(after_id)s)"
         values |= {"after_date": after[0], "after_id": after[1]}
     sql = f"""
-SELECT s.*, coalesce(differing.id, waived.id) AS difference_id,
-       coalesce(differing.payload, waived.payload) AS said_text,
-       coalesce(differing.fields, waived.fields) AS differing_fields,
-       waived.closed_at AS waived_at, waived.reason AS waived_because,
-       coalesce((SELECT u.email FROM track360_user u WHERE u.id = waived.closed_by_id), waived.client_id) AS waived_by
-  FROM {measure.table} s {DOORS_SQL}
+{SELECTS[which in (Which.DIFFERENT, Which.WAIVED)].format(table=measure.table)}
  WHERE s.environment_id = %(environment)s AND {where} AND {CONDITIONS[which]}
  ORDER BY s.{measure.date} {direction}, s.id {direction} LIMIT %(limit)s
 """

@@ -75,15 +75,18 @@ MEASURES: Mapping[str, Measure] = {
     ),
 }
 
+DIFFERENCES_SQL = f"""
+      LEFT JOIN entities_difference differing ON differing.environment_id = s.environment_id
+            AND differing.entity = %(entity)s AND differing.record_id = s.id AND differing.closed_at IS NULL
+      LEFT JOIN {WAIVED_SQL} waived ON waived.record_id = s.id AND differing.record_id IS NULL AND {HOLDS_SQL}
+"""
 # A sighting from before the record's `updated_at` was of an earlier version.
 DOORS_SQL = f"""
       LEFT JOIN entities_sighting pushed ON pushed.environment_id = s.environment_id AND pushed.entity = %(entity)s
             AND pushed.record_id = s.id AND pushed.door = 'push' AND pushed.seen_at >= s.updated_at
       LEFT JOIN entities_sighting pulled ON pulled.environment_id = s.environment_id AND pulled.entity = %(entity)s
             AND pulled.record_id = s.id AND pulled.door = 'pull' AND pulled.seen_at >= s.updated_at
-      LEFT JOIN entities_difference differing ON differing.environment_id = s.environment_id
-            AND differing.entity = %(entity)s AND differing.record_id = s.id AND differing.closed_at IS NULL
-      LEFT JOIN {WAIVED_SQL} waived ON waived.record_id = s.id AND differing.record_id IS NULL AND {HOLDS_SQL}
+      {DIFFERENCES_SQL}
 """
 WAS_PUSHED = f"({PUSHED_SQL} OR pushed.door IS NOT NULL)"
 WAS_PULLED = f"(NOT {PUSHED_SQL} OR pulled.door IS NOT NULL)"
