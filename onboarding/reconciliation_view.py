@@ -17,7 +17,7 @@ from entities.pipeline.duplicates import KEYS
 from entities.privacy import masked_value
 from entities.totals import MEASURES, Line
 from integrations.models import DayTotals, DoubledDay
-from integrations.reconciliation.compare import Cell, EntityDay, Figures, State, compared, worst
+from integrations.reconciliation.compare import BOOKS, NOTHING, Cell, EntityDay, Figures, State, compared, worst
 from integrations.reconciliation.days import FIRST_DAY, Side, days_between, lines_of
 from onboarding.days import difference_words, signed
 from track360.models import Environment
@@ -101,7 +101,7 @@ class MatrixCell(Named):
 
     @property
     def count(self) -> int:
-        return sum(line.count for line in lines_of(self.day.totals.get(Side.STORED)))
+        return sum(one.total.sides.get(Side.STORED, NOTHING)[0] for one in self.day.currencies)
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ def matrix(
 ) -> list[MatrixRow]:
     """A row a day, the latest first."""
     days = days_between(month.first, month.last)
-    found = compared(environment, days, time_zone=time_zone, now=now, entities=entities)
+    found = compared(environment, days, time_zone=time_zone, now=now, entities=entities, sides=BOOKS)
     flagged = {(row.entity, row.day) for row in doubled if not row.verdict}
     return [
         MatrixRow(day, [MatrixCell(found[entity, day], (entity, day) in flagged) for entity in entities])

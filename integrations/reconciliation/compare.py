@@ -9,7 +9,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from entities.models import Entity
-from entities.totals import MEASURES, Line
+from entities.totals import MEASURES
 from integrations.models import DayTotals, Waiver
 from integrations.reconciliation.days import Side, bounds_of, lines_of, newest_totals
 from track360.models import Environment
@@ -127,10 +127,10 @@ def _compare(
     end = bounds_of(day, time_zone)[1]
     counts = _counts(totals.get(Side.PARTNER), end, time_zone)
     open_state = State.OPEN if now < end else State.UNSAID
-    tables = {side: _by_cell(totals.get(side)) for side in SIDES}
+    tables = {side: _by_currency(totals.get(side)) for side in SIDES}
     currencies = []
-    for currency in sorted({name for table in tables.values() for name, _ in table} or ({""} if _bare(entity) else ())):
-        figures = {side: _of_currency(table, currency) for side, table in tables.items()}
+    for currency in sorted(set().union(*tables.values()) or ({""} if _bare(entity) else ())):
+        figures = {side: table.get(currency, {}) for side, table in tables.items()}
         types = sorted({type_ for table in figures.values() for type_ in table if type_})
         said_types = any(figures[Side.PARTNER])  # a type that is not empty
         said = counts and now >= end
@@ -167,17 +167,17 @@ def _counts(said: DayTotals | None, end: dt.datetime, time_zone: str) -> bool:
     return said is not None and said.at >= end and said.time_zone == time_zone
 
 
-def _by_cell(totals: DayTotals | None) -> dict[tuple[str, str], Line]:
-    return {(line.currency, line.type): line for line in lines_of(totals)}
-
-
-def _of_currency(table: Mapping[tuple[str, str], Line], currency: str) -> dict[str, Figures]:
-    return {type_: (line.count, line.sum or Decimal(0)) for (name, type_), line in table.items() if name == currency}
+def _by_currency(totals: DayTotals | None) -> dict[str, dict[str, Figures]]:
+    """currency -> type -> count and sum"""
+    found: dict[str, dict[str, Figures]] = {}
+    for line in lines_of(totals):
+        found.setdefault(line.currency, {})[line.type] = (line.count, line.sum or NOTHING[1])
+    return found
 
 
 def _sum(figures: Iterable[Figures]) -> Figures:
-    found = list(figures)
-    return sum(count for count, _ in found), sum((amount for _, amount in found), Decimal(0))
+    counts, amounts = zip(*figures, strict=True)
+    return sum(counts), sum(amounts, Decimal(0))
 
 
 def _cell(currency: str, type_: str, sides: Mapping[str, Figures], waiver: Waiver | None, state: State | None) -> Cell:
