@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
+from datetime import date
 from functools import cache, lru_cache
+from uuid import UUID
 
 from django import template
 from django.http import HttpRequest
@@ -174,13 +176,31 @@ def _url(slug: str, kind: str, url_name: str, /, **more: str) -> str:
         return ""
 
 
+# What stands for the number, id or day of a row while the address is made.
+BLANKS: dict[type, int | UUID | date] = {int: 0, UUID: UUID(int=0), date: date.min}
+
+
+@register.simple_tag(takes_context=True)
+def row_url(context: Context, url_name: str, key: int | UUID | date, *, kind: str = "") -> SafeString:
+    """`url` of a page of this partner, and of this environment if no `kind` is given, for the rows of a list: Django
+    would look the pattern up, fill it and match it for each of them."""
+    request = context["request"]
+    before, after = _around(request.partner.slug, kind or request.environment.kind, url_name, BLANKS[type(key)])
+    return SafeString(f"{before}{key}{after}")
+
+
+@lru_cache(maxsize=1000)
+def _around(slug: str, kind: str, url_name: str, blank: int | UUID | date) -> tuple[str, str]:
+    before, _, after = reverse(url_name, args=(slug, kind, blank)).rpartition(str(blank))
+    return before, after
+
+
 @register.simple_tag(takes_context=True)
 def customer_link(context: Context, customer_id: str, number: int | None) -> SafeString:
     """A customer's id to copy, as a link to his page; `number`: the internal id, none where he is not known."""
     if not number:
         return copyable(customer_id, label="customer id")
-    request = context["request"]
-    href = portal_url(request.partner, request.environment.kind, "customer-detail", number=str(number))
+    href = row_url(context, "customer-detail", number)
     button = copy_button(customer_id, label="customer id")
     return format_html('<span class="id"><a class="id-value" href="{}">{}</a>{}</span>', href, customer_id, button)
 
