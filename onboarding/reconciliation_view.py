@@ -42,10 +42,6 @@ TITLES = {
 }
 
 
-def look(state: State) -> tuple[str, str]:
-    return LOOKS[state]
-
-
 # -- A month --------------------------------------------------------------------
 
 
@@ -87,17 +83,25 @@ class Named:
         return str(Entity(self.day.entity).label)
 
     @property
+    def look(self) -> tuple[str, str]:
+        return LOOKS[self.day.state]
+
+    @property
     def tone(self) -> str:
-        return look(self.day.state)[0]
+        return self.look[0]
 
     @property
     def word(self) -> str:
-        return look(self.day.state)[1]
+        return self.look[1]
 
 
 @dataclass(frozen=True)
 class MatrixCell(Named):
     doubled: bool
+
+    @property
+    def look(self) -> tuple[str, str]:
+        return ("warning", "Doubled") if self.doubled else super().look
 
     @property
     def count(self) -> int:
@@ -112,6 +116,11 @@ class MatrixRow:
     @property
     def state(self) -> State:
         return worst(cell.day.state for cell in self.cells)
+
+    @property
+    def figures(self) -> list[tuple[str, int, str, str]]:
+        """What `day_cells` writes: of what, how many are stored, and how they stand as a word and its tone."""
+        return [(cell.label, cell.count, cell.word, cell.tone) for cell in self.cells]
 
 
 def matrix(
@@ -183,11 +192,11 @@ class Row:
 
     @property
     def tone(self) -> str:
-        return look(self.cell.state)[0]
+        return LOOKS[self.cell.state][0]
 
     @property
     def word(self) -> str:
-        return look(self.cell.state)[1]
+        return LOOKS[self.cell.state][1]
 
 
 @dataclass(frozen=True)

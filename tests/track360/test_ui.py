@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django import forms
@@ -13,9 +14,11 @@ from django.conf import settings as configured
 from django.template import Context, Template
 from django.template.loader import render_to_string
 from django.test import Client, RequestFactory
+from django.urls import reverse
 from django.utils import timezone
 from pytest_django import Settings
 
+from track360.models import Environment, Partner
 from track360.templatetags import frame, ui
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -25,6 +28,13 @@ ICONS = set(re.findall(r'<symbol id="([\w-]+)"', SPRITE))
 
 def render(source: str, **context: Any) -> str:
     return Template(source).render(Context(context))
+
+
+def entered(kind: str = "sandbox", slug: str = "acme-0") -> Any:
+    """A request as `access.portal_view` lets it in."""
+    request: Any = RequestFactory().get("/")
+    request.partner, request.environment = Partner(slug=slug), Environment(kind=kind)
+    return request
 
 
 # -- Figures and times
@@ -129,6 +139,38 @@ def test_what_is_copied_is_escaped_and_named() -> None:
 
 
 # -- Components
+
+
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [
+        ("quarantine-edit", 7),
+        ("request-detail", UUID("0f8fad5b-d9cb-469f-a165-70867728950e")),
+        ("reconciliation-day", date(2026, 3, 15)),
+    ],
+)
+@pytest.mark.parametrize(("slug", "kind"), [("acme-0", "sandbox"), ("0", "production")])
+def test_the_address_of_a_row_is_the_one_that_django_makes(name: str, key: Any, slug: str, kind: str) -> None:
+    made = render("{% row_url name key %}", request=entered(kind, slug), name=name, key=key)
+    assert made == reverse(name, args=[slug, kind, key])
+
+
+def test_a_row_may_be_of_the_other_environment() -> None:
+    made = render('{% row_url "customer-detail" 7 kind="production" %}', request=entered())
+    assert made == reverse("customer-detail", args=["acme-0", "production", 7])
+
+
+def test_the_cells_of_a_day_and_of_its_sides_are_escaped_and_have_their_words() -> None:
+    html = ui.day_cells([("<Activity>", 1200, "Differs", "danger")])
+    assert '<td data-label="&lt;Activity&gt;">' in html
+    assert ">1,200<" in html
+    assert html.endswith(f"{ui.badge('Differs', tone='danger')}</span></td>")
+    sides = [(1200, Decimal("3.5")), None]
+    assert ">3.50</span>" in (html := ui.side_cells(sides, has_sum=True))
+    assert ">1,200</span>" in html
+    assert ui.side_cells(sides, has_sum=False) == (
+        '<td data-kind="number">1,200</td><td data-kind="number"><span class="faint">–</span></td>'
+    )
 
 
 def test_wrapped_content_is_escaped_once() -> None:
