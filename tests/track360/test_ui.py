@@ -160,6 +160,10 @@ def test_a_row_may_be_of_the_other_environment() -> None:
     assert made == reverse("customer-detail", args=["acme-0", "production", 7])
 
 
+def test_options_are_escaped_and_the_chosen_one_is_selected() -> None:
+    assert ui.options(("new", "<old>"), "new") == "<option selected>new</option><option>&lt;old&gt;</option>"
+
+
 def test_the_cells_of_a_day_and_of_its_sides_are_escaped_and_have_their_words() -> None:
     html = ui.day_cells([("<Activity>", 1200, "Differs", "danger")])
     assert '<td data-label="&lt;Activity&gt;">' in html

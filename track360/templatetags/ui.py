@@ -181,6 +181,14 @@ def figure_rows(rows: Iterable[Sequence[str]]) -> SafeString:
 
 
 @register.simple_tag
+def options(values: Iterable[str], chosen: str) -> SafeString:
+    """Options of a select whose words are their values."""
+    return SafeString(
+        "".join(f"<option{' selected' if value == chosen else ''}>{escape(value)}</option>" for value in values)
+    )
+
+
+@register.simple_tag
 def day_cells(cells: Iterable[tuple[str, int, str, str]]) -> SafeString:
     """Cells of a `month-table`: what each is of, a count, how it stands in a word, and the tone of that."""
     return SafeString(
