@@ -136,16 +136,22 @@ def _newest_sql(entity: Entity) -> str:
     fields = [field.value for field, of in ENTITY_OF.items() if of == entity]
     key = f"{entity.value[:-1]}_id"
     values = ", ".join(f"('{field}', newest.{field})" for field in fields)
+    # Not by ordered aggregates: those would have all rows sorted by their text.
     return f"""
-        SELECT '{entity.value}', environment.id, said.field, said.value, count(*),
-               (array_agg(newest.id ORDER BY newest.id DESC))[1:3],
-               (array_agg(newest.{key} ORDER BY newest.id DESC))[1:3]
-          FROM unnest(%(environments)s::bigint[]) AS environment (id)
-         CROSS JOIN LATERAL (SELECT id, {key}, {", ".join(fields)} FROM {TABLES[entity]}
-                              WHERE environment_id = environment.id ORDER BY id DESC LIMIT {NEWEST}) newest
-         CROSS JOIN LATERAL (VALUES {values}) AS said (field, value)
-         WHERE said.value IS NOT NULL
-         GROUP BY environment.id, said.field, said.value"""
+        SELECT '{entity.value}', borne.environment, borne.field, borne.value, cardinality(borne.ids),
+               examples.ids, examples.keys
+          FROM (SELECT environment.id AS environment, said.field, said.value,
+                       array_agg(newest.id) AS ids, array_agg(newest.{key}) AS keys
+                  FROM unnest(%(environments)s::bigint[]) AS environment (id)
+                 CROSS JOIN LATERAL (SELECT id, {key}, {", ".join(fields)} FROM {TABLES[entity]}
+                                      WHERE environment_id = environment.id ORDER BY id DESC LIMIT {NEWEST}) newest
+                 CROSS JOIN LATERAL (VALUES {values}) AS said (field, value)
+                 WHERE said.value IS NOT NULL
+                 GROUP BY environment.id, said.field, said.value) borne
+         CROSS JOIN LATERAL (
+                SELECT array_agg(id ORDER BY id DESC) AS ids, array_agg(key ORDER BY id DESC) AS keys
+                  FROM (SELECT * FROM unnest(borne.ids, borne.keys) AS one (id, key) ORDER BY id DESC LIMIT 3) newest
+               ) examples"""
 
 
 def _count_by_index(uses: dict[Key, ValueUse], *, large: set[str], environments: list[int]) -> None:
