@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, cast
 
+from django.utils.text import Truncator
+
 from entities.findings import ERROR_CODES
 from entities.models import QuarantinedRecord
 from entities.pipeline.report import PII_FIELDS
@@ -14,6 +16,7 @@ from track360 import exact_json
 from track360.payload import Line, payload_lines
 
 EXCERPT_LENGTH = 120
+TITLE_LENGTH = 48
 Json = dict[str, Any]
 # What a field that is named or read wrongly in a feed looks like.
 OF_A_MAPPING = {"required", "type", "additional_property", "format", "pattern", "enum", "date_time"}
@@ -23,7 +26,7 @@ MENDED_MEANS = "Somebody mended it, and nothing is wrong with it any more. Repla
 @dataclass(frozen=True)
 class QuarantineRow:
     pk: int
-    key: str
+    title: str  # its key, cut
     entity: str
     code: str
     state: str
@@ -98,7 +101,7 @@ class Shown:
         record, errors = self.record, self.errors
         return QuarantineRow(
             pk=record.pk,
-            key=record.key,
+            title=_cut(record.key) or "without a key",
             entity=record.entity,
             code=record.code,
             state=record.state,
@@ -107,6 +110,11 @@ class Shown:
             more_errors=max(len(errors) - 1, 0),
             excerpt=exact_json.dumps(self.body())[:EXCERPT_LENGTH],
         )
+
+
+def _cut(key: str) -> str:
+    """At most 48 characters; Django's way of counting them is slow, and most keys are short."""
+    return key if len(key) <= TITLE_LENGTH else Truncator(key).chars(TITLE_LENGTH)
 
 
 def meaning_of(code: str) -> str:
