@@ -19,6 +19,7 @@ from track360.models import Environment, Partner
 NO_SCOPE_ZONE = "UTC"  # until a scope is agreed
 IN_A_ROW = 3
 LOOKED_BACK = 60  # days
+LOOKED_AT_FIRST = 10  # days; of most partners some three of these agree, and nothing earlier would count for more
 AGREED = frozenset({State.AGREES, State.WAIVED})
 
 AcrossEntities = tuple[EntityDay, ...]
@@ -49,11 +50,15 @@ def days_reconciled(
     newest = said.order_by("-day").values_list("day", flat=True).first()
     if newest is not None:  # what was earned stands, however long ago the partner said it
         last = min(last, newest + (IN_A_ROW - 1) * DAY)
-    days = days_between(last - (LOOKED_BACK - 1) * DAY, last)
-    found = compared(sandbox, days, time_zone=time_zone, now=now, entities=entities, sides=BOOKS)
-    across = [tuple(found[entity, day] for entity in entities) for day in days]
-    runs = [tuple(across[start : start + IN_A_ROW]) for start in range(len(across) - IN_A_ROW + 1)]
-    return max(runs, key=_merit)
+    for look in (LOOKED_AT_FIRST, LOOKED_BACK):
+        days = days_between(last - (look - 1) * DAY, last)
+        found = compared(sandbox, days, time_zone=time_zone, now=now, entities=entities, sides=BOOKS)
+        across = [tuple(found[entity, day] for entity in entities) for day in days]
+        runs = [tuple(across[start : start + IN_A_ROW]) for start in range(len(across) - IN_A_ROW + 1)]
+        best = max(runs, key=_merit)
+        if _merit(best)[:2] == (IN_A_ROW, True):
+            break
+    return best
 
 
 def _merit(run: tuple[AcrossEntities, ...]) -> tuple[int, bool, int, dt.date]:

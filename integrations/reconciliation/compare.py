@@ -127,12 +127,12 @@ def _compare(
     end = bounds_of(day, time_zone)[1]
     counts = _counts(totals.get(Side.PARTNER), end, time_zone)
     open_state = State.OPEN if now < end else State.UNSAID
-    tables = {side: _by_currency(totals.get(side)) for side in SIDES}
+    tables = {side: _by_currency(newest) for side, newest in totals.items()}
     currencies = []
     for currency in sorted(set().union(*tables.values()) or ({""} if _bare(entity) else ())):
-        figures = {side: table.get(currency, {}) for side, table in tables.items()}
+        figures = {side: table[currency] for side, table in tables.items() if currency in table}
         types = sorted({type_ for table in figures.values() for type_ in table if type_})
-        said_types = any(figures[Side.PARTNER])  # a type that is not empty
+        said_types = any(figures.get(Side.PARTNER, ()))  # a type that is not empty
         said = counts and now >= end
         cells = [
             _cell(
@@ -147,7 +147,7 @@ def _compare(
         total = _cell(
             currency,
             "",
-            {side: _sum(table.values()) for side, table in figures.items() if table},
+            {side: _sum(table.values()) for side, table in figures.items()},
             waivers.get((entity, day, currency, "")),
             None if said else open_state,
         )
@@ -167,7 +167,7 @@ def _counts(said: DayTotals | None, end: dt.datetime, time_zone: str) -> bool:
     return said is not None and said.at >= end and said.time_zone == time_zone
 
 
-def _by_currency(totals: DayTotals | None) -> dict[str, dict[str, Figures]]:
+def _by_currency(totals: DayTotals) -> dict[str, dict[str, Figures]]:
     """currency -> type -> count and sum"""
     found: dict[str, dict[str, Figures]] = {}
     for line in lines_of(totals):

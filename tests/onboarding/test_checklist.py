@@ -402,6 +402,19 @@ def test_what_was_earned_stands_when_the_partner_says_nothing_for_months(
     assert step(partner, 7).state == "met"
 
 
+def test_three_days_that_agreed_weeks_ago_count_while_the_newest_differ(
+    partner: Partner, sandbox: Environment, team: Actor
+) -> None:
+    agree(partner, team, transactions="push")
+    for back in (30, 31, 32):
+        said(sandbox, back, EURO)
+        said(sandbox, back, EURO, side="stored")
+    said(sandbox, 0, EURO)
+    Scope.objects.update(time_zone="Europe/Malta")
+
+    assert step(partner, 7).state == "met"
+
+
 def test_a_control_total_over_the_api_lets_the_checklist_be_judged_anew(
     partner: Partner, in_malta: Environment
 ) -> None:
