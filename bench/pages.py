@@ -68,7 +68,7 @@ PAGES = {
     "transactions, two filters": "transactions/?transaction_type=withdrawal&currency=SEK",
     "activity": "activity/",
     "activity, next page": "activity/{next}",
-    "activity, of a customer": "activity/?customer_id=cst_77",
+    "activity, of a customer": "activity/?customer_id={player}",
     "a customer": "customers/{customer}/",
     "a transaction": "transactions/{transaction}/",
     "a row of activity": "activity/{activity}/",
@@ -187,6 +187,7 @@ def shown_in(environment: Environment) -> dict[str, object]:
     of = {"environment": environment}
     feed = Feed.objects.get(**of)
     day = Difference.objects.filter(**of).latest("id").fetched_at.date()
+    activity = Activity.objects.filter(**of).earliest("id")
     return {
         "client": Client.objects.filter(**of).latest("created").client_id,
         "connection": feed.connection_id,
@@ -195,7 +196,8 @@ def shown_in(environment: Environment) -> dict[str, object]:
         "sample": Sample.objects.filter(**of, total__gt=1).latest("created_at").pk,
         "customer": Customer.objects.get(**of, customer_id="cst_0").pk,
         "transaction": Transaction.objects.get(**of, transaction_id="txn_7777").pk,
-        "activity": Activity.objects.filter(**of).earliest("id").pk,
+        "activity": activity.pk,
+        "player": activity.customer_id,
         "request": ApiRequest.objects.filter(**of, status=422).latest("at").pk,
         "quarantined": QuarantinedRecord.objects.filter(**of, state="held").latest("id").pk,
         "webhook": WebhookEndpoint.objects.get(partner=environment.partner).pk,
