@@ -44,7 +44,7 @@ class Facts:
 BEHIND = dt.timedelta(minutes=5)
 
 REMEMBERED = 100_000
-"""Customers that a process remembers as stored; then it begins anew. They take some 10 MB."""
+"""Customers, mapped and seen values that a process remembers; then it begins anew. They take some 10 MB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +54,10 @@ class _Statuses:
     mapped: dict[tuple[str, str], str]
     seen: dict[tuple[str, str], dt.datetime]
     has_affiliates: bool
+
+    @property
+    def size(self) -> int:
+        return len(self.mapped) + len(self.seen)
 
     def tell(self, statuses: Set[tuple[str, str]]) -> bool:
         """Whether these came not long ago, so that there is nothing to note about them."""
@@ -70,7 +74,20 @@ class _Memory:
     statuses: dict[str, _Statuses] = field(default_factory=dict)
 
 
-_memories: dict[int, _Memory] = {}
+class _Memories(dict[int, _Memory]):
+    """By environment. Threads race here: the worst is that what was remembered is asked again."""
+
+    room = REMEMBERED
+
+    def take(self, entries: int) -> None:
+        """Make room for so many more; what another thread holds of what is forgotten stays true."""
+        self.room -= entries
+        if self.room < 0:
+            self.clear()
+            self.room = REMEMBERED - entries
+
+
+_memories = _Memories()
 
 
 def facts_for(
@@ -102,8 +119,10 @@ def facts_for(
             asked = customers
             answer = _ask(environment, entity, asked, affiliates)
     unknown = frozenset(answer.unknown_customers or ())
-    _remember(memory, asked - unknown)
-    known = memory.statuses[entity] = answer.statuses()
+    known = answer.statuses()
+    _memories.take(len(asked) - len(unknown) + (0 if entity in memory.statuses else 1 + known.size))
+    memory.customers |= asked - unknown
+    memory.statuses[entity] = known
     return Facts(
         unknown_customers=unknown,
         mapped=known.mapped,
@@ -143,13 +162,6 @@ def _ask(environment: Environment, entity: str, customers: Set[str], affiliates:
             [environment.partner_id, environment.pk, *texts],
         )
         return _Answer(*cursor.fetchone())
-
-
-def _remember(memory: _Memory, customers: Set[str]) -> None:
-    so_many = sum(len(one.customers) for one in list(_memories.values()))  # other threads add to them
-    if so_many + len(customers) > REMEMBERED:
-        _memories.clear()  # what another thread holds of it stays true
-    memory.customers |= customers
 
 
 def _pairs(fields: list[str] | None, raws: list[str] | None) -> list[tuple[str, str]]:
