@@ -390,13 +390,17 @@ def test_every_entity_in_scope_has_to_agree(partner: Partner, in_malta: Environm
     assert unmet(partner, 7)[:1] == ["Customers: no control total yet."]
 
 
+def agreed(sandbox: Environment, *days_back: int) -> None:
+    for back in days_back:
+        said(sandbox, back, EURO)
+        said(sandbox, back, EURO, side="stored")
+
+
 def test_what_was_earned_stands_when_the_partner_says_nothing_for_months(
     partner: Partner, sandbox: Environment, team: Actor
 ) -> None:
     agree(partner, team, transactions="push")
-    for back in (200, 201, 202):
-        said(sandbox, back, EURO)
-        said(sandbox, back, EURO, side="stored")
+    agreed(sandbox, 200, 201, 202)
     Scope.objects.update(time_zone="Europe/Malta")
 
     assert step(partner, 7).state == "met"
@@ -406,9 +410,7 @@ def test_three_days_that_agreed_weeks_ago_count_while_the_newest_differ(
     partner: Partner, sandbox: Environment, team: Actor
 ) -> None:
     agree(partner, team, transactions="push")
-    for back in (30, 31, 32):
-        said(sandbox, back, EURO)
-        said(sandbox, back, EURO, side="stored")
+    agreed(sandbox, 30, 31, 32)
     said(sandbox, 0, EURO)
     Scope.objects.update(time_zone="Europe/Malta")
 

@@ -18,6 +18,7 @@ from django.urls import reverse
 from django.utils import timezone
 from pytest_django import Settings
 
+from onboarding.templatetags import reconciliation
 from track360.models import Environment, Partner
 from track360.templatetags import frame, ui
 
@@ -165,14 +166,14 @@ def test_options_are_escaped_and_the_chosen_one_is_selected() -> None:
 
 
 def test_the_cells_of_a_day_and_of_its_sides_are_escaped_and_have_their_words() -> None:
-    html = ui.day_cells([("<Activity>", 1200, "Differs", "danger")])
+    html = reconciliation.day_cells([("<Activity>", 1200, "Differs", "danger")])
     assert '<td data-label="&lt;Activity&gt;">' in html
     assert ">1,200<" in html
     assert html.endswith(f"{ui.badge('Differs', tone='danger')}</span></td>")
     sides = [(1200, Decimal("3.5")), None]
-    assert ">3.50</span>" in (html := ui.side_cells(sides, has_sum=True))
+    assert ">3.50</span>" in (html := reconciliation.side_cells(sides, has_sum=True))
     assert ">1,200</span>" in html
-    assert ui.side_cells(sides, has_sum=False) == (
+    assert reconciliation.side_cells(sides, has_sum=False) == (
         '<td data-kind="number">1,200</td><td data-kind="number"><span class="faint">–</span></td>'
     )
 
