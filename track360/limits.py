@@ -12,10 +12,9 @@ import math
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from functools import cache
 from hashlib import sha1, sha256
-from typing import Any
+from typing import Any, NamedTuple
 
 import redis
 from django.conf import settings
@@ -31,8 +30,7 @@ LEFT_ALONE_SECONDS = 5.0
 ALARM_EVERY_SECONDS = 60.0
 
 
-@dataclass(frozen=True, slots=True)
-class State:
+class State(NamedTuple):
     """How a limit stands. `reset_seconds`: whole seconds, at least 1, until the window has room again."""
 
     allowed: bool
@@ -41,16 +39,11 @@ class State:
     reset_seconds: int
 
 
-@dataclass(frozen=True, slots=True)
-class Limit:
+class Limit(NamedTuple):
     """`amount` in any 60 s. The name keeps the counts of different limits apart."""
 
     name: str
     amount: int
-
-
-def per_minute(name: str, amount: int) -> Limit:
-    return Limit(name, amount)
 
 
 def take(*windows: tuple[Limit, str]) -> list[State] | None:
@@ -71,7 +64,7 @@ def peek_or_count(limit: Limit, key: str) -> State:
     """As `take_or_count`, but using nothing: `allowed` says whether there is room."""
     states = _ask([(limit, key)], use=False)
     state = states[0] if states else _counted(limit, key, add=0)
-    return replace(state, allowed=state.remaining > 0)
+    return state._replace(allowed=state.remaining > 0)
 
 
 def forget_old_counts() -> None:

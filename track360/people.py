@@ -20,7 +20,7 @@ from track360 import audit, limits, mail
 from track360.models import Invitation, Membership, Partner, User
 
 VALID_FOR = timedelta(days=7)
-MAILS_A_MINUTE = limits.per_minute("invitation mails", 20)  # for one partner: nobody's mailbox is filled from here
+MAILS_A_MINUTE = limits.Limit("invitation mails", 20)  # for one partner: nobody's mailbox is filled from here
 OPEN_AT_MOST = 200  # invitations of one partner
 EMAIL_LENGTH = 254
 

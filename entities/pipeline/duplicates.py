@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
 from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 from entities.models import Entity
 from entities.pipeline.rules import Row, sort_key
@@ -17,8 +16,7 @@ KEYS: dict[str, tuple[str, ...]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Folded:
+class Folded(NamedTuple):
     """Positions by what becomes of them; those in none of the three go on to be stored."""
 
     copies: frozenset[int]

@@ -5,9 +5,8 @@ from __future__ import annotations
 import datetime as dt
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Literal, TypedDict, Unpack
+from typing import Any, Literal, NamedTuple, TypedDict, Unpack
 
 from entities.fx import to_usd
 from entities.models import Batch, Entity, Source
@@ -42,8 +41,7 @@ NEVER_LATE = frozenset({Batch.Door.BACKFILL, Batch.Door.REPLAY})
 USD_LIMIT = Decimal(10) ** 16
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
+class Prepared(NamedTuple):
     """A batch of which all is known but what the upsert makes of it. `is_refused`: nothing of it will be stored."""
 
     work: Work
@@ -122,7 +120,7 @@ def prepare(
         records=[body] if single else body,
         single=single,
         parsed=parsed,
-        clock=Clock.at(dt.datetime.now(dt.UTC)),
+        clock=Clock(dt.datetime.now(dt.UTC)),
         report=Report(batch_id=uuid.uuid4()),
         door=door,
         policy=policy,
@@ -143,17 +141,22 @@ def prepare(
     return Prepared(work, _new_batch(work, request_id), is_misshapen, is_refused)
 
 
+_BLANK = {field.attname: field.get_default() for field in Batch._meta.concrete_fields}
+
+
 def _new_batch(work: Work, request_id: uuid.UUID | None) -> Batch:
-    return Batch(
-        id=work.report.batch_id,
-        environment=work.environment,
-        entity=work.entity,
-        door=work.door,
-        request_id=request_id,
-        run_id=work.policy.run_id,
-        fetched_since=work.policy.fetched_since,
-        started_at=work.clock.now,
-    )
+    # A model that is made by name asks each of its twenty fields for its default.
+    values = _BLANK | {
+        "id": work.report.batch_id,
+        "environment_id": work.environment.pk,
+        "entity": work.entity,
+        "door": work.door,
+        "request_id": request_id,
+        "run_id": work.policy.run_id,
+        "fetched_since": work.policy.fetched_since,
+        "started_at": work.clock.now,
+    }
+    return Batch.from_db("default", list(values), list(values.values()))
 
 
 def store(prepared: Prepared, *, also: Callable[[Report], None] | None = None) -> Report:

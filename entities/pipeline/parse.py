@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from decimal import Decimal
 from types import NoneType
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import orjson
@@ -24,11 +23,10 @@ class InvalidJson(ValueError):
         self.offset = offset
 
 
-@dataclass(frozen=True, slots=True)
-class Parsed:
+class Parsed(NamedTuple):
     """A body: numbers with a fraction or an exponent are Decimal, the others int.
 
-    `columns` is the same by field, where it is an object, or an array of objects, of plain values.
+    `columns` is the same by field, where it is an array of objects of plain values.
     """
 
     value: Any
@@ -43,9 +41,9 @@ def parse_json(raw: bytes) -> Any:
 def parse(raw: bytes) -> Parsed:
     """Parse a body. Raises InvalidJson.
 
-    The values come from one pass of msgspec, which hands on each digit. Of a plain body it accepts nothing that RFC
-    8259 forbids; of any other orjson is the gate (it refuses lone surrogates, and numbers that no double can hold), and
-    `json` looks for keys that come twice.
+    The values come from one pass of msgspec, which hands on each digit. Of a plain array it accepts nothing that RFC
+    8259 forbids; of any other body orjson is the gate (it refuses lone surrogates, and numbers that no double can
+    hold), and `json` looks for keys that come twice.
     """
     try:
         value = _DECODER.decode(raw)
@@ -95,22 +93,21 @@ def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _plain_columns(raw: bytes, value: Any) -> Columns | None:
-    """By field, where this is an object, or an array of objects, of plain values, and no key can have come twice: as
-    nearly every body. The quotes tell: without escapes there are two for each key and each text, a second one of a key
-    too. A number that is no double is not plain either."""
-    records = [value] if type(value) is dict else value
-    if type(records) is not list or b"\\" in raw or set(map(type, records)) != {dict}:
+    """By field, where this is an array of objects of plain values, and no key can have come twice: as nearly every
+    batch. The quotes tell: without escapes there are two for each key and each text, a second one of a key too. A
+    number that is no double is not plain either."""
+    if type(value) is not list or b"\\" in raw or set(map(type, value)) != {dict}:
         return None
     try:
-        columns = columns_of(records)
+        columns = columns_of(value)
     except TooWide:
         return None
-    texts = sum(map(len, records))
+    texts = sum(map(len, value))
     for column in columns.values():
         if not column.kinds <= _PLAIN or (column.kinds & _NUMBERS and not _are_doubles(column)):
             return None
         if str in column.kinds:
-            texts += len(records) if len(column.kinds) == 1 else sum(type(text) is str for text in column.values)
+            texts += len(value) if len(column.kinds) == 1 else sum(type(text) is str for text in column.values)
     return columns if raw.count(b'"') == 2 * texts else None
 
 

@@ -26,7 +26,7 @@ def hold(batch: Batch, *, records: list[Any], errors: list[RecordError]) -> None
         by_position[error.index or 0].append(error)
     held = [
         QuarantinedRecord(
-            environment=batch.environment,
+            environment_id=batch.environment_id,
             entity=batch.entity,
             batch_id=batch.id,
             run_id=batch.run_id,
@@ -70,7 +70,10 @@ def supersede_held(batch: Batch, *, rows: list[Row]) -> None:
 def _held(batch: Batch) -> QuerySet[QuarantinedRecord]:
     """What earlier fetches left."""
     return QuarantinedRecord.objects.filter(
-        environment=batch.environment, entity=batch.entity, state=QuarantinedRecord.State.HELD, run_id__isnull=False
+        environment_id=batch.environment_id,
+        entity=batch.entity,
+        state=QuarantinedRecord.State.HELD,
+        run_id__isnull=False,
     )
 
 

@@ -11,6 +11,7 @@ import unicodedata
 from collections.abc import Callable, Set
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cached_property
 from typing import Any
 
 from entities.codes import COUNTRIES, CURRENCIES, LANGUAGES, is_currency
@@ -34,26 +35,30 @@ class Refused(Exception):
         self.findings = findings
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Clock:
-    """The moment of receipt, and the limits that follow from it, as RFC 3339 text in UTC that sorts as time does."""
+    """The moment of receipt, and the limits that follow from it, as RFC 3339 text in UTC that sorts as time does.
+
+    Each is made when it is asked for first.
+    """
 
     now: dt.datetime
-    last_moment: str
-    last_day: str
-    fresh_from: str
-    future_from: str
 
-    @classmethod
-    def at(cls, now: dt.datetime) -> Clock:
-        tomorrow = now + dt.timedelta(days=1)
-        return cls(
-            now=now,
-            last_moment=utc_text(tomorrow),
-            last_day=tomorrow.date().isoformat(),
-            fresh_from=utc_text(now - FRESH),
-            future_from=utc_text(now + FRESH),
-        )
+    @cached_property
+    def last_moment(self) -> str:
+        return utc_text(self.now + dt.timedelta(days=1))
+
+    @cached_property
+    def last_day(self) -> str:
+        return self.last_moment[:10]
+
+    @cached_property
+    def fresh_from(self) -> str:
+        return utc_text(self.now - FRESH)
+
+    @cached_property
+    def future_from(self) -> str:
+        return utc_text(self.now + FRESH)
 
 
 def utc_text(moment: dt.datetime) -> str:

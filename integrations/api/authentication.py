@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from django.contrib.auth.models import AnonymousUser
-from django.db import connection, models
+from django.db import connection
 from django.utils import timezone
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
 from integrations.oauth import tokens
-from track360.models import Environment, Partner
+from track360.models import Environment
 from track360.problems import Problem
 from track360.proxy import client_ip, in_ranges
 
@@ -27,9 +25,8 @@ JWT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 METHOD_SCOPES = {"GET": "read", "HEAD": "read", "POST": "write", "PUT": "write"}
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """The client behind a valid token: `request.auth`. `environment.partner` is loaded."""
+class Caller(NamedTuple):
+    """The client behind a valid token: `request.auth`."""
 
     token_id: int
     token_last_four: str
@@ -119,7 +116,7 @@ def caller_for(token: str) -> Caller:
         if tokens.was_ours_and_expired(token):
             raise _invalid("token_expired", "The access token has expired. Fetch a new one.")
         raise _invalid("invalid_token", "This access token is unknown or was revoked. Fetch a new one.")
-    token_id, expires, scope, client_id, identifier, name, ip_ranges, usable, *tenant = row
+    token_id, expires, scope, client_id, identifier, name, ip_ranges, usable, *environment = row
     if not usable:
         raise _invalid("invalid_token", "The client, its secret or the partner behind this access token is not active.")
     if expires <= timezone.now():
@@ -130,7 +127,7 @@ def caller_for(token: str) -> Caller:
         client_id=client_id,
         client_identifier=identifier,
         client_name=name,
-        environment=_environment(tenant),
+        environment=Environment.from_db("default", _ENVIRONMENT, environment),
         scopes=frozenset(scope.split()),
         ip_ranges=tuple(json.loads(ip_ranges)),
     )
@@ -142,17 +139,12 @@ def _invalid(code: str, detail: str) -> Problem:
     return Problem(code, detail, headers={"WWW-Authenticate": challenge})
 
 
-def _names(model: type[models.Model]) -> list[str]:
-    return [field.attname for field in model._meta.concrete_fields]
-
-
-_ENVIRONMENT, _PARTNER = _names(Environment), _names(Partner)
+_ENVIRONMENT = [field.attname for field in Environment._meta.concrete_fields]
 
 # The row that decides is the token's own: whatever was revoked in the meantime is seen by the very next request.
 _LOOK_UP = f"""
     SELECT token_id, expires, scope, client_id, identifier, name, ip_ranges, usable,
-           {", ".join(f"(environment).{name}" for name in _ENVIRONMENT)},
-           {", ".join(f"(partner).{name}" for name in _PARTNER)}
+           {", ".join(f"(environment).{name}" for name in _ENVIRONMENT)}
       FROM integrations_caller(%s)
 """
 
@@ -161,10 +153,3 @@ def _row_for(token: str) -> tuple[Any, ...] | None:
     with connection.cursor() as cursor:
         cursor.execute(_LOOK_UP, [sha256(token.encode()).hexdigest()])
         return cursor.fetchone()
-
-
-def _environment(values: Sequence[Any]) -> Environment:
-    cut = len(_ENVIRONMENT)
-    environment = Environment.from_db("default", _ENVIRONMENT, values[:cut])
-    environment.partner = Partner.from_db("default", _PARTNER, values[cut:])
-    return environment

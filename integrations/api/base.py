@@ -58,6 +58,11 @@ class ApiView(APIView):
             self.perform_authentication(request)
             self.rate_headers = throttle.check(self.caller(request)).headers()
 
+    def perform_authentication(self, request: Any) -> None:
+        """The framework would ask on first use, and be ready for several ways to authenticate."""
+        (authentication,) = request.authenticators
+        request.user, request.auth = authentication.authenticate(request)
+
     def refusal(self, request: HttpRequest) -> Problem | None:
         """What is wrong with the call whoever makes it."""
         allowed = self.allowed_methods

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, cast
 
 from django.conf import settings
@@ -12,7 +13,7 @@ from django.core.exceptions import DisallowedHost
 from django.core.handlers.exception import convert_exception_to_response
 from django.http import HttpRequest, HttpResponse
 from django.middleware.security import SecurityMiddleware
-from django.urls import resolve
+from django.urls import ResolverMatch, resolve
 
 from integrations import request_log
 from integrations.api.answers import JSON, PROBLEM_JSON, problem_answer
@@ -26,8 +27,14 @@ LOGGED = "/api/v1/"
 
 def view_of(request: HttpRequest) -> HttpResponse:
     """The answer of the view at the address."""
-    match = request.resolver_match = resolve(request.path_info)
+    match = request.resolver_match = _match_of(request.path_info)
     return cast(HttpResponse, match.func(request, *match.args, **match.kwargs))
+
+
+@lru_cache(maxsize=256)
+def _match_of(path: str) -> ResolverMatch:
+    """Most calls are for a few addresses, and to try the patterns takes as long as a question to Valkey."""
+    return resolve(path)
 
 
 class ApiMiddleware:

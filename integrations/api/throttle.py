@@ -5,17 +5,16 @@ The second one is there because a client may fetch as many tokens as it likes. W
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from django.conf import settings
 
 from integrations.api.authentication import Caller
-from track360.limits import State, per_minute, take
+from track360.limits import Limit, State, take
 from track360.problems import Problem
 
 
-@dataclass(frozen=True, slots=True)
-class RateState:
+class RateState(NamedTuple):
     """What the answer says about the limit; empty while Valkey is away."""
 
     state: State | None
@@ -36,8 +35,8 @@ def check(caller: Caller) -> RateState:
     Raises Problem `rate_limited`, which bears the headers itself. A refused request uses nothing of either limit.
     """
     states = take(
-        (per_minute("api-token", settings.API_TOKEN_LIMIT), str(caller.token_id)),
-        (per_minute("api-client", settings.API_CLIENT_LIMIT), str(caller.client_id)),
+        (Limit("api-token", settings.API_TOKEN_LIMIT), str(caller.token_id)),
+        (Limit("api-client", settings.API_CLIENT_LIMIT), str(caller.client_id)),
     )
     if states is None:
         return RateState(None)

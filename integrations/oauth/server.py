@@ -23,7 +23,7 @@ from oauthlib.oauth2.rfc6749.errors import (
 
 from integrations.models import ClientSecret
 from integrations.oauth import tokens
-from track360.limits import State, per_minute, take_or_count
+from track360.limits import Limit, State, take_or_count
 from track360.models import Partner
 from track360.proxy import in_ranges
 
@@ -85,7 +85,7 @@ class SecretValidator(OAuth2Validator):
 
     def limit_issue(self, request: Any) -> None:
         """Raises RateLimited: without this cap a client would multiply the limit of one token."""
-        state = take_or_count(per_minute("token-issue", settings.TOKEN_ISSUE_LIMIT), str(request.client.pk))
+        state = take_or_count(Limit("token-issue", settings.TOKEN_ISSUE_LIMIT), str(request.client.pk))
         if not state.allowed:
             raise RateLimited(state, of="access tokens for this client")
 

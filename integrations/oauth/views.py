@@ -17,7 +17,7 @@ from integrations.models.client import SCOPES
 from integrations.oauth import tokens
 from integrations.oauth.form import read_form
 from integrations.oauth.server import RateLimited
-from track360.limits import peek_or_count, per_minute, take_or_count
+from track360.limits import Limit, peek_or_count, take_or_count
 from track360.proxy import client_ip
 
 logger = logging.getLogger(__name__)
@@ -96,7 +96,7 @@ def _answer(request: HttpRequest, endpoint: Endpoint) -> HttpResponse:
 def _limited(request: HttpRequest, endpoint: Endpoint) -> tuple[int, str, dict[str, str]]:
     """Status, body and headers, unless this client id failed too often from this address. Raises OAuth2Error."""
     form = read_form(request)
-    failures = per_minute("token-failure", settings.TOKEN_FAILURE_LIMIT)
+    failures = Limit("token-failure", settings.TOKEN_FAILURE_LIMIT)
     key = f"{client_ip(request)} {form.client_id}"
     state = peek_or_count(failures, key)
     if not state.allowed:

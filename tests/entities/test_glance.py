@@ -17,7 +17,7 @@ from entities.pipeline.validate import schema_errors, schema_for
 from tests.entities.test_rules import ALLOWED, NOW, REFUSED
 from tests.payloads import sample
 
-CLOCK = Clock.at(NOW)
+CLOCK = Clock(NOW)
 
 
 def is_in_order(entity: str, records: list[Any], *, clock: Clock) -> bool:

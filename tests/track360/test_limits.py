@@ -9,10 +9,10 @@ from uuid import uuid4
 import pytest
 from django.db import connection
 
-from track360.limits import forget_old_counts, peek_or_count, per_minute, take_or_count
+from track360.limits import Limit, forget_old_counts, peek_or_count, take_or_count
 from track360.models import Attempt
 
-LIMIT = per_minute("test", 3)
+LIMIT = Limit("test", 3)
 
 
 @pytest.fixture(params=["valkey", "table"])
@@ -37,13 +37,13 @@ def test_keys_and_names_are_counted_apart(key: str) -> None:
         take_or_count(LIMIT, key)
 
     assert take_or_count(LIMIT, f"{key}'\x00 other").allowed
-    assert take_or_count(per_minute("another", 3), key).allowed
+    assert take_or_count(Limit("another", 3), key).allowed
 
 
 @pytest.mark.django_db(transaction=True)
 def test_the_table_is_exact_under_concurrency(settings: Any) -> None:
     settings.REDIS_URL = "redis://127.0.0.1:1/0"
-    key, limit = uuid4().hex, per_minute("test", 10)
+    key, limit = uuid4().hex, Limit("test", 10)
 
     def take(_: int) -> bool:
         try:
