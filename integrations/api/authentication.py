@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any, NamedTuple, cast
 
@@ -128,9 +129,19 @@ def caller_for(token: str) -> Caller:
         client_identifier=identifier,
         client_name=name,
         environment=Environment.from_db("default", _ENVIRONMENT, environment),
-        scopes=frozenset(scope.split()),
-        ip_ranges=tuple(json.loads(ip_ranges)),
+        scopes=_scopes(scope),
+        ip_ranges=_ranges(ip_ranges),
     )
+
+
+@lru_cache(maxsize=64)
+def _scopes(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+@lru_cache(maxsize=1024)
+def _ranges(text: str) -> tuple[str, ...]:
+    return tuple(json.loads(text))
 
 
 def _invalid(code: str, detail: str) -> Problem:

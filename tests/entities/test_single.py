@@ -14,6 +14,7 @@ from django.utils import timezone
 from entities.models import Activity, Batch, Customer, RecordCounter, SeenStatus, Transaction
 from entities.pipeline import Report, ingest
 from entities.pipeline.locks import INGEST_LOCK
+from entities.pipeline.single import function_name, function_sql
 from entities.selectors import canonical_statuses, record_of
 from tests.entities.test_concurrency import together
 from tests.factories import CustomerFactory, StatusMappingFactory
@@ -90,6 +91,16 @@ def test_each_entity_is_stored_to_the_last_digit_as_in_a_batch(
         name: second[name] for name in second.keys() - apart
     }
     assert (first.get("version_guard") is None) == (second.get("version_guard") is None)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("entity", MODELS)
+def test_the_function_is_made_of_what_the_tables_say_now(entity: str) -> None:
+    """Where not, a migration has to create it again."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT prosrc FROM pg_proc WHERE proname = %s", [function_name(entity)])
+        (body,) = cursor.fetchone()
+    assert body == function_sql(entity).split("$$")[1]
 
 
 @pytest.mark.django_db

@@ -43,14 +43,13 @@ def refusal(authorization: str | None, method: str = "get", view: type[APIView] 
     return caught.value
 
 
-def test_a_caller_has_its_environment_and_partner_from_one_statement(
+def test_a_caller_has_its_environment_from_one_statement(
     token: str, sandbox: Environment, credentials: NewSecret, django_assert_num_queries: Any
 ) -> None:
     with django_assert_num_queries(1):
         caller = caller_for(token)
-        slug = caller.environment.partner.slug
 
-    assert (caller.environment, slug) == (sandbox, "aurora")
+    assert (caller.environment, caller.environment.partner_id) == (sandbox, sandbox.partner_id)
     assert caller.client_id == credentials.client.pk
     assert caller.client_identifier == credentials.client.client_id
     assert caller.token_last_four == token[-4:]
