@@ -4,7 +4,8 @@ Both sides write transactions into the filled sandbox, 1,000 a commit over 4 con
 as the guide wants them, for players chosen from the whole million; everything runs on this machine, the clients too.
 COPY is the limit: it checks nothing and cannot upsert. The push goes through token, limits (lifted), schema, rules,
 known customers, counts, history and request log; the peers (`push_peers.py`) through none of that. The ways take turns
-for five rounds, and medians count.
+for six rounds, each round beginning with another one, and medians count: whoever comes first after a checkpoint pays
+for the others, and whoever follows the changed records for their clearing away.
 """
 
 from __future__ import annotations
@@ -12,12 +13,13 @@ from __future__ import annotations
 import datetime as dt
 import json
 import statistics
-from collections import defaultdict
+from collections import defaultdict, deque
+from collections.abc import Callable
 
 from bench import fill, push_peers, server
-from bench.load import copier, given_back, new_tags, pusher, records, throughput, token_for
+from bench.load import Send, copier, given_back, new_tags, pusher, records, throughput, token_for
 
-ROUNDS = 5
+ROUNDS = 6  # as many as there are ways, so that each has each place
 TEMPLATES = 10
 
 
@@ -45,23 +47,28 @@ def measure() -> None:
         push = pusher(web.port, token, bodies, outcome="created")
         update = pusher(web.port, token, [changed(body) for body in bodies], outcome="updated")
         again = pusher(web.port, token, bodies, outcome="unchanged")
+
+        def ours() -> dict[str, float]:
+            new, sent = throughput(push, new_tags())
+            return {"new": new, "unchanged": throughput(again, sent)[0], "changed": throughput(update, sent)[0]}
+
+        def by(name: str, send: Send) -> Callable[[], dict[str, float]]:
+            return lambda: {name: throughput(send, new_tags())[0]}
+
         others = {
             "COPY": copier(environment, batches),
             "our statement alone": push_peers.bare_upsert(dsn, environment.pk, bodies),
             **{name: push_peers.batch_poster(port, bodies) for name, port in ports.items()},
         }
+        ways = deque([*(by(name, send) for name, send in others.items()), ours])
         for turn in range(ROUNDS + 1):
-            round_: dict[str, float] = {}
-            for name, send in others.items():
-                round_[name] = throughput(send, new_tags())[0]
-            round_["new"], sent = throughput(push, new_tags())
-            round_["unchanged"] = throughput(again, sent)[0]
-            round_["changed"] = throughput(update, sent)[0]
-            if turn:  # the first warms up
-                for name, speed in round_.items():
-                    figures[name].append(speed)
+            for way in ways:
+                for name, speed in way().items():
+                    if turn:  # the first warms up
+                        figures[name].append(speed)
+            ways.rotate(-1)
         peak = web.peak_megabytes()
-    medians = {name: statistics.median(speeds) for name, speeds in figures.items()}
+    medians = {name: statistics.median(figures[name]) for name in (*others, "new", "unchanged", "changed")}
     print(f"\n{'way':<28}{'records/s':>12}{'of COPY':>10}{'of new':>10}")
     for name, figure in medians.items():
         print(f"{name:<28}{figure:>12,.0f}{figure / medians['COPY']:>10.2f}{figure / medians['new']:>10.2f}")

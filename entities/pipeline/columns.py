@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cached_property
 from operator import itemgetter
 from types import NoneType
 from typing import Any
@@ -14,12 +15,27 @@ MOST_CELLS = 1_000_000
 _BARE = {int, Decimal, NoneType}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Column:
     """A field of all records, null where it is absent, and of which types the values are."""
 
     values: Sequence[Any]
     kinds: set[type]
+
+    @property
+    def filled(self) -> Column:
+        """Without nulls."""
+        # A column that remembered itself would stay in memory until the garbage collector comes by.
+        return self._filled if NoneType in self.kinds else self
+
+    @cached_property
+    def _filled(self) -> Column:
+        return Column([value for value in self.values if value is not None], self.kinds - {NoneType})
+
+    @cached_property
+    def span(self) -> tuple[Any, Any]:
+        """The least and the greatest of values that can be compared, at least one."""
+        return min(self.values), max(self.values)
 
     @classmethod
     def of(cls, values: Sequence[Any]) -> Column:

@@ -46,9 +46,7 @@ class _Field:
     def holds(self, column: Column) -> bool:
         if not column.kinds <= self.kinds:
             return False
-        values = column.values
-        if NoneType in column.kinds:
-            values = [value for value in values if value is not None]
+        values = column.filled.values
         return not values or all(test(values) for test in self.tests)
 
 

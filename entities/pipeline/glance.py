@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import filterfalse
 from types import NoneType
 from typing import Any
 
@@ -20,7 +21,7 @@ from entities.pipeline.columns import Column, Columns, columns_of
 from entities.pipeline.rules import CHECKS, Clock, Row, present
 
 _MONEY_LIMIT = 10**13
-_PLACES = (Decimal(1), Decimal("0.1"), Decimal("0.01"))
+_PLACES = (Decimal("0.01"), Decimal("0.1"), Decimal(1))  # the most frequent first
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,16 +40,14 @@ def in_order(entity: str, records: list[Any], *, columns: Columns | None = None,
     for field, check in CHECKS[entity].items():
         if field not in columns:
             continue
-        column = columns[field]
-        if NoneType in column.kinds:
-            has_nulls = True
-            column = Column([value for value in column.values if value is not None], column.kinds - {NoneType})
+        has_nulls = has_nulls or NoneType in columns[field].kinds
+        column = columns[field].filled
         if column.values and not _TESTS[check](column, clock):
             return None
     if entity == Entity.TRANSACTIONS and any(
-        min(filter(None, columns[field].values), default=0) < 0
+        columns[field].filled.span[0] < 0
         for field in ("amount_currency", "amount_usd")
-        if field in columns
+        if field in columns and columns[field].filled.values
     ):
         return None
     if "currency" in columns and not set(columns["currency"].values) <= CURRENCIES:
@@ -87,12 +86,15 @@ def _days(column: Column, clock: Clock) -> bool:
 
 def _amounts(column: Column, clock: Clock) -> bool:
     """13 digits and 2 places are within every limit."""
-    return (
-        column.kinds <= {int, Decimal}
-        and min(column.values) > -_MONEY_LIMIT
-        and max(column.values) < _MONEY_LIMIT
-        and sum(sum(map(places.same_quantum, column.values)) for places in _PLACES) == len(column.values)
-    )
+    if not column.kinds <= {int, Decimal}:
+        return False
+    least, greatest = column.span
+    if least <= -_MONEY_LIMIT or greatest >= _MONEY_LIMIT:
+        return False
+    others = column.values
+    for places in _PLACES:
+        others = list(filterfalse(places.same_quantum, others))
+    return not others
 
 
 def _counts(column: Column, clock: Clock) -> bool:

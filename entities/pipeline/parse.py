@@ -112,10 +112,11 @@ def _plain_columns(raw: bytes, value: Any) -> Columns | None:
 
 
 def _are_doubles(column: Column) -> bool:
-    numbers = column.values
-    if not column.kinds <= _NUMBERS:
-        numbers = [value for value in numbers if type(value) in _NUMBERS]
-    return min(numbers) > -_DOUBLE and max(numbers) < _DOUBLE
+    numbers = column.filled
+    if not numbers.kinds <= _NUMBERS:
+        numbers = Column([value for value in numbers.values if type(value) in _NUMBERS], _NUMBERS)
+    least, greatest = numbers.span
+    return bool(least > -_DOUBLE and greatest < _DOUBLE)
 
 
 def _refuse_deep(value: Any) -> None:

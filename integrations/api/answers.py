@@ -51,4 +51,14 @@ def problem_answer(problem: Problem, *, request_id: uuid.UUID | None) -> HttpRes
         headers=problem.headers,
     )
     answer.problem = problem  # type: ignore[attr-defined]  # the request log reads it
+    _forget_frames(problem)
     return answer
+
+
+def _forget_frames(problem: Problem) -> None:
+    """Its traceback holds the body and, by the frame of the view, this answer: such a ring would stay until the garbage
+    collector comes by."""
+    error: BaseException | None = problem
+    while error is not None:
+        error.__traceback__ = None
+        error = error.__context__

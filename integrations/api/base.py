@@ -87,7 +87,10 @@ class ApiView(APIView):
             response = HttpResponse(status=204, headers={"Allow": ", ".join(self.allowed_methods)})
             del response["Content-Type"]
             return response
-        return cast(HttpResponse, super().dispatch(request, *args, **kwargs))
+        response = cast(HttpResponse, super().dispatch(request, *args, **kwargs))
+        # The framework's request refers to itself: with it the body would stay until the garbage collector comes by.
+        self.request.parser_context.clear()
+        return response
 
     def perform_content_negotiation(self, request: Request, force: bool = False) -> Any:
         return None, JSON

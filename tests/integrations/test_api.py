@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,8 +12,10 @@ import pytest
 from django.db import OperationalError
 from django.test import Client as Browser
 from django.utils.html import escape
+from rest_framework.request import Request
 
 from entities.models import Affiliate, QuarantinedRecord, StatusMapping
+from entities.pipeline import Parsed
 from integrations import request_log
 from integrations.api.prefer import handling
 from integrations.clients import create_client
@@ -288,3 +291,18 @@ def test_no_session_is_opened_for_a_call(api: Api) -> None:
     assert not answer.cookies
     assert "Cookie" not in answer.get("Vary", "")
     request_log.queue.rows.clear()
+
+
+@pytest.mark.parametrize(
+    "body", [b'[{"customer_id": "c"}]', b"[" + json.dumps(CUSTOMER).encode() + b"]", b"[{]", b"{}"]
+)
+def test_nothing_of_a_call_waits_for_the_garbage_collector(api: Api, body: bytes) -> None:
+    """A body of a megabyte would wait with it, and hundreds of them come before the collector does."""
+    gc.collect()
+    gc.disable()
+    try:
+        api.browser.generic("POST", f"{ROOT}/customers/bulk", body, "application/json", headers=api.headers)
+        left = [thing for thing in gc.get_objects() if isinstance(thing, Request | Parsed)]
+    finally:
+        gc.enable()
+    assert not left
