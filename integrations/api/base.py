@@ -92,6 +92,11 @@ class ApiView(APIView):
         self.request.parser_context.clear()
         return response
 
+    def head(self, request: Request, *args: Any, **kwargs: Any) -> HttpResponse:
+        """As GET. Django would put that method of the view into the view itself, which refers to it: such a ring would
+        stay until the garbage collector comes by."""
+        return cast(HttpResponse, self.get(request, *args, **kwargs))  # type: ignore[attr-defined]
+
     def perform_content_negotiation(self, request: Request, force: bool = False) -> Any:
         return None, JSON
 

@@ -17,6 +17,7 @@ from rest_framework.request import Request
 from entities.models import Affiliate, QuarantinedRecord, StatusMapping
 from entities.pipeline import Parsed
 from integrations import request_log
+from integrations.api.base import ApiView
 from integrations.api.prefer import handling
 from integrations.clients import create_client
 from track360.models import Environment
@@ -294,15 +295,26 @@ def test_no_session_is_opened_for_a_call(api: Api) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [b'[{"customer_id": "c"}]', b"[" + json.dumps(CUSTOMER).encode() + b"]", b"[{]", b"{}"]
+    ("method", "path", "body"),
+    [
+        ("POST", "customers", json.dumps(CUSTOMER)),
+        ("POST", "customers/bulk", json.dumps([CUSTOMER])),
+        ("POST", "customers/bulk", "[{}]"),
+        ("POST", "customers/bulk", "[{]"),
+        ("POST", "customers/bulk", "{}"),
+        ("GET", "customers", ""),
+        ("HEAD", "customers", ""),
+        ("GET", "customers/nobody", ""),
+        ("DELETE", "customers", ""),
+    ],
 )
-def test_nothing_of_a_call_waits_for_the_garbage_collector(api: Api, body: bytes) -> None:
+def test_nothing_of_a_call_waits_for_the_garbage_collector(api: Api, method: str, path: str, body: str) -> None:
     """A body of a megabyte would wait with it, and hundreds of them come before the collector does."""
     gc.collect()
     gc.disable()
     try:
-        api.browser.generic("POST", f"{ROOT}/customers/bulk", body, "application/json", headers=api.headers)
-        left = [thing for thing in gc.get_objects() if isinstance(thing, Request | Parsed)]
+        api.browser.generic(method, f"{ROOT}/{path}", body, "application/json", headers=api.headers)
+        left = [thing for thing in gc.get_objects() if isinstance(thing, Request | Parsed | ApiView)]
     finally:
         gc.enable()
     assert not left
