@@ -165,9 +165,14 @@ def store(prepared: Prepared, *, also: Callable[[Report], None] | None = None) -
     if prepared.is_refused:
         _save_refusal(batch, work.report)
         return work.report
-    if also is None and (report := _store_single(work, batch)):
+    is_plain = also is None and _is_plain(work, batch)
+    if is_plain and (report := _store_single(work, batch)):
         return report
-    return in_transaction(work.environment, lambda: _store(work, batch, also), alone=work.day is not None)
+    return in_transaction(
+        work.environment,
+        lambda: _store(work, batch, also, may_be_new=not is_plain),
+        alone=work.day is not None,
+    )
 
 
 def _shape_errors(body: Any, shape: Shape, *, may_be_empty: bool) -> list[RecordError]:
@@ -189,15 +194,24 @@ def _shape_errors(body: Any, shape: Shape, *, may_be_empty: bool) -> list[Record
 # -- One transaction ----------------------------------------------------------
 
 
-def _store(work: Work, batch: Batch, also: Callable[[Report], None] | None) -> Report:
-    """Write the batch. It runs again from the start where another got in between, so it leaves `work` as it is,
-    but for what an erasure takes away."""
+def _store(work: Work, batch: Batch, also: Callable[[Report], None] | None, *, may_be_new: bool) -> Report:
+    """Write the batch; where it cannot be new as a whole, by comparing.
+
+    It runs again from the start where another got in between, so it leaves `work` as it is, but for what an erasure
+    takes away.
+    """
     drop_erased(work)
     positions = list(work.rows)
     columns = _columns(work)
     source = SOURCES.get(Batch.Door(batch.door), Source.PUSH)
     written = upsert(
-        work.environment, entity=work.entity, columns=columns, source=source, batch_id=batch.id, policy=work.policy
+        work.environment,
+        entity=work.entity,
+        columns=columns,
+        source=source,
+        batch_id=batch.id,
+        policy=work.policy,
+        may_be_new=may_be_new,
     )
     is_live = batch.door not in NEVER_LATE and (source != Source.PULL or work.policy.looked_at is not None)
     report = _report(work, written, positions, may_be_late=is_live)
@@ -220,11 +234,14 @@ def _store(work: Work, batch: Batch, also: Callable[[Report], None] | None) -> R
     return report
 
 
+def _is_plain(work: Work, batch: Batch) -> bool:
+    """Whether it is one pushed record, and its row all that has to be written."""
+    is_one = work.single and work.policy is PUSHED and batch.door == Batch.Door.PUSH and len(work.rows) == 1
+    return is_one and not any(statuses_to_note(work)) and not carries_personal(work)
+
+
 def _store_single(work: Work, batch: Batch) -> Report | None:
-    """Write a batch of one pushed record in one message; None, and nothing written, where that cannot be."""
-    is_plain = work.single and work.policy is PUSHED and batch.door == Batch.Door.PUSH and len(work.rows) == 1
-    if not is_plain or any(statuses_to_note(work)) or carries_personal(work):
-        return None
+    """Write a plain batch in one message; None, and nothing written, where the record is stored already."""
     report = _report(work, Written(1, [], {}, {}), [0], may_be_late=True)
     _describe(batch, work, report, is_live=True)
     report.record = insert_single(batch, _with_dollars(work)[0], source=Source.PUSH)

@@ -202,11 +202,15 @@ def upsert(
     source: str,
     batch_id: uuid.UUID,
     policy: Policy = PUSHED,
+    may_be_new: bool = True,
 ) -> Written:
-    """Store them; inside `in_transaction`. Raises Contended, or IntegrityError where a new key came meanwhile."""
+    """Store them; inside `in_transaction`. `may_be_new`: nothing says yet that one of them is stored already.
+
+    Raises Contended, or IntegrityError where a new key came meanwhile.
+    """
     if not height(columns):
         return Written(0, [], {}, {})
-    if insert_if_new(environment, entity=entity, columns=columns, source=source, batch_id=batch_id):
+    if may_be_new and insert_if_new(environment, entity=entity, columns=columns, source=source, batch_id=batch_id):
         return Written(height(columns), [], {}, {})
     # The driver's own cursor: with DEBUG Django's would keep and format the text of every batch.
     with connection.wrap_database_errors, connection.connection.cursor() as cursor:

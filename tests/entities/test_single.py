@@ -129,6 +129,21 @@ def test_one_that_is_stored_goes_the_way_of_every_batch(environment: Environment
     assert sum(RecordCounter.objects.filter(entity="transactions").values_list("count", flat=True)) == 2
 
 
+@pytest.mark.django_db
+def test_one_that_is_stored_is_tried_once_before_it_is_compared(environment: Environment) -> None:
+    def numbers_taken() -> int:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT last_value FROM entities_transaction_id_seq")
+            return int(cursor.fetchone()[0])
+
+    push(environment)
+    before = numbers_taken()
+
+    assert push(environment).outcomes == ["unchanged"]
+
+    assert numbers_taken() == before + 1
+
+
 @pytest.mark.django_db(transaction=True)
 def test_one_that_many_send_at_once_is_created_once(environment: Environment) -> None:
     outcomes: list[str] = []
