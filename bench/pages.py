@@ -8,7 +8,6 @@ sign-in, queries, template and compression, as an owner or as one of the team. A
 from __future__ import annotations
 
 import datetime as dt
-import gc
 import statistics
 import sys
 import time
@@ -229,6 +228,7 @@ def measure(results: SimpleQueue[dict[str, Cost]], chosen: str) -> None:
     from entities.batch_hours import roll_up
     from onboarding import checklist
     from onboarding.models import Onboarding
+    from track360 import gunicorn
 
     environment = filled_environment()
     partner = environment.partner
@@ -238,7 +238,7 @@ def measure(results: SimpleQueue[dict[str, Cost]], chosen: str) -> None:
     places, base = shown_in(environment), f"/p/{partner.slug}/sandbox/"
     walk = Onboarding.objects.filter(partner=partner)
     found: dict[str, Cost] = {}
-    gc.freeze()
+    gunicorn.post_fork(None, None)  # the garbage collector as in a web worker
     for name, address in [*PAGES.items(), *TEAMS_PAGES.items()]:
         if chosen not in name:
             continue

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, cast
 
 from django.contrib.auth.models import AnonymousUser
 from django.db import connection
+from django.http import HttpRequest
 from django.utils import timezone
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.permissions import BasePermission
@@ -61,7 +62,7 @@ class _ScopePermission(BasePermission):
 
     def has_permission(self, request: Request, view: Any) -> bool:
         caller = cast(Caller, request.auth)
-        check_ip(caller, client_ip(request._request))
+        check_ip(caller, request._request)
         scope = self.scope_for(request)
         if scope is not None and scope not in caller.scopes:
             raise Problem(
@@ -89,9 +90,12 @@ def require_scope(scope: str) -> type[BasePermission]:
     return RequireScope
 
 
-def check_ip(caller: Caller, address: str | None) -> None:
+def check_ip(caller: Caller, request: HttpRequest) -> None:
     """Raises Problem `ip_not_allowed` where the client has a list of ranges and the address is in none of them."""
-    if caller.ip_ranges and not in_ranges(address, caller.ip_ranges):
+    if not caller.ip_ranges:
+        return
+    address = client_ip(request)
+    if not in_ranges(address, caller.ip_ranges):
         raise Problem("ip_not_allowed", f"The address {address} is not among those allowed for this client.")
 
 

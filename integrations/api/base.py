@@ -134,6 +134,6 @@ class ApiView(APIView):
 def accepts_json(request: HttpRequest) -> bool:
     """Whether the Accept header lets through what we send. Parameters as in `application/json; charset=utf-8` do not
     matter, though Django has them rule JSON out; an empty header is none."""
-    if not request.META.get("HTTP_ACCEPT", "").strip():
+    if request.META.get("HTTP_ACCEPT", "").strip() in {"", JSON, "*/*"}:
         return True
     return any(f"{accepted.main_type}/{accepted.sub_type}" in ACCEPTED for accepted in request.accepted_types)

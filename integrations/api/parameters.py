@@ -32,7 +32,10 @@ class Parameter:
 
 def read_parameters(request: HttpRequest, known: Mapping[str, Parameter]) -> dict[str, Any]:
     """The values of the parameters that were sent. Raises Problem `invalid_parameter` that names each bad one."""
-    if BROKEN_ESCAPE.search(request.META.get("QUERY_STRING", "")):
+    query = request.META.get("QUERY_STRING", "")
+    if not query:
+        return {}
+    if BROKEN_ESCAPE.search(query):
         raise Problem("bad_request", "The query string has a % that is not followed by two hexadecimal digits.")
     values: dict[str, Any] = {}
     errors: list[dict[str, Any]] = []
