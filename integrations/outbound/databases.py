@@ -276,6 +276,8 @@ def _mysql_failure(error: pymysql.err.OperationalError, host: str) -> Exception:
         return OutboundUntrusted(f"{host} does not speak TLS as it should.")
     if error.args[0] == CR.CR_SSL_CONNECTION_ERROR:
         return OutboundUntrusted(f"{host} does not offer TLS.")
+    if isinstance(error.__context__, TimeoutError):  # the driver's own, where it comes before the watch
+        return OutboundFailed(f"{host} did not answer in time.")
     if isinstance(cause, OSError) or error.args[0] in (CR.CR_SERVER_LOST, CR.CR_SERVER_GONE_ERROR):
         return OutboundFailed(f"{host} does not speak MySQL as it should, or broke off.")
     return error
