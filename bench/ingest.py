@@ -27,6 +27,13 @@ def changed(body: bytes) -> bytes:
     return body.replace(b"usual length", b"other length")
 
 
+def print_table(medians: dict[str, float], peak: float) -> None:
+    print(f"\n{'way':<28}{'records/s':>12}{'of COPY':>10}{'of new':>10}")
+    for name, figure in medians.items():
+        print(f"{name:<28}{figure:>12,.0f}{figure / medians['COPY']:>10.2f}{figure / medians['new']:>10.2f}")
+    print(f"peak memory of a web worker: {peak:.0f} MB\n{dt.date.today()}, {server.machine()}")
+
+
 def measure() -> None:
     from integrations.clients import create_client
     from track360 import embedded, env
@@ -69,10 +76,7 @@ def measure() -> None:
             ways.rotate(-1)
         peak = web.peak_megabytes()
     medians = {name: statistics.median(figures[name]) for name in (*others, "new", "unchanged", "changed")}
-    print(f"\n{'way':<28}{'records/s':>12}{'of COPY':>10}{'of new':>10}")
-    for name, figure in medians.items():
-        print(f"{name:<28}{figure:>12,.0f}{figure / medians['COPY']:>10.2f}{figure / medians['new']:>10.2f}")
-    print(f"peak memory of a web worker: {peak:.0f} MB\n{dt.date.today()}, {server.machine()}")
+    print_table(medians, peak)
     server.print_result(
         "ingest",
         {
