@@ -27,6 +27,10 @@ def changed(body: bytes) -> bytes:
     return body.replace(b"usual length", b"other length")
 
 
+def by(name: str, send: Send) -> Callable[[], dict[str, float]]:
+    return lambda: {name: throughput(send, new_tags())[0]}
+
+
 def print_table(medians: dict[str, float], peak: float) -> None:
     print(f"\n{'way':<28}{'records/s':>12}{'of COPY':>10}{'of new':>10}")
     for name, figure in medians.items():
@@ -58,9 +62,6 @@ def measure() -> None:
         def ours() -> dict[str, float]:
             new, sent = throughput(push, new_tags())
             return {"new": new, "unchanged": throughput(again, sent)[0], "changed": throughput(update, sent)[0]}
-
-        def by(name: str, send: Send) -> Callable[[], dict[str, float]]:
-            return lambda: {name: throughput(send, new_tags())[0]}
 
         others = {
             "COPY": copier(environment, batches),
