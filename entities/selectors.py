@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, cast
@@ -19,10 +19,10 @@ from entities.models import (
     Record,
     RecordChange,
     RecordCounter,
-    StatusField,
     StatusMapping,
     Transaction,
 )
+from entities.pipeline.facts import set_canonical
 from entities.scans import Scan
 from entities.walks import Walk, decode_cursor, encode_cursor, first_rows, next_rows, watermark_for
 from track360.models import Environment
@@ -208,24 +208,8 @@ def with_canonical(environment: Environment, records: Iterable[Record]) -> list[
     found = list(records)
     if not found or isinstance(found[0], Activity):
         return found
+    entity = Entity.CUSTOMERS if isinstance(found[0], Customer) else Entity.TRANSACTIONS
     statuses = canonical_statuses(environment)
     for record in found:
-        _set_canonical(record, statuses)
+        set_canonical(entity, record, statuses)
     return found
-
-
-def record_of(entity: str, row: Mapping[str, Any], statuses: Mapping[tuple[str, str], str]) -> Record:
-    """A record from its row as the pipeline has stored it, with what its statuses mean."""
-    model = LISTINGS[Entity(entity)].model
-    names = _names(model)
-    record = model.from_db("default", names, [row[name] for name in names])
-    _set_canonical(record, statuses)
-    return record
-
-
-def _set_canonical(record: Record, statuses: Mapping[Any, str | None]) -> None:
-    if isinstance(record, Customer):
-        record.kyc_status = statuses.get((StatusField.KYC_STATUS, record.kyc_status_id))
-        record.sales_status = statuses.get((StatusField.SALES_STATUS, record.sales_status_id))
-    elif isinstance(record, Transaction):
-        record.canonical_status = statuses.get((StatusField.TRANSACTION_STATUS, record.status))

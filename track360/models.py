@@ -83,7 +83,7 @@ class Environment(models.Model):
     facts_changed_at = models.DateTimeField(
         default=timezone.now,
         editable=False,
-        help_text="What processes remember of mappings, affiliates and customers is true while this stays.",
+        help_text="What processes remember of mappings, affiliates, customers and callers is true while this stays.",
     )
 
     class Meta:

@@ -21,7 +21,7 @@ def create(apps: Apps, schema_editor: BaseDatabaseSchemaEditor) -> None:
 
 def drop(apps: Apps, schema_editor: BaseDatabaseSchemaEditor) -> None:
     for entity in Entity:
-        schema_editor.execute(f"DROP FUNCTION {function_name(entity)}(jsonb, jsonb, integer)")
+        schema_editor.execute(f"DROP FUNCTION {function_name(entity)}")
 
 
 class Migration(migrations.Migration):

@@ -13,6 +13,7 @@ from entities.models.quarantine import QuarantinedRecord, QuarantineEvent, Repla
 from entities.models.reconciling import Difference, Sighting
 from entities.models.record_change import RecordChange
 from entities.models.status_mapping import (
+    CANONICAL,
     CANONICAL_VALUES,
     CanonicalValue,
     MappingChange,
@@ -24,6 +25,7 @@ from entities.models.status_mapping import (
 from entities.models.transaction import FxSource, Transaction
 
 __all__ = [
+    "CANONICAL",
     "CANONICAL_VALUES",
     "Activity",
     "Affiliate",

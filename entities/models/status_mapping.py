@@ -23,6 +23,14 @@ CANONICAL_VALUES: dict[str, tuple[str, ...]] = {
 }
 
 
+CANONICAL: dict[str, str] = {
+    StatusField.KYC_STATUS: "kyc_status",
+    StatusField.SALES_STATUS: "sales_status",
+    StatusField.TRANSACTION_STATUS: "canonical_status",
+}
+"""By status field: the attribute of a record for what the field means."""
+
+
 class CanonicalValue(models.Model):
     """A canonical value that the integrations team added to those of `CANONICAL_VALUES`; the same for all partners."""
 

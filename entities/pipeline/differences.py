@@ -7,10 +7,11 @@ from django.db import connection
 from django.db.models import Q
 from django.utils import timezone
 
-from entities.models import Batch, Difference, Entity
+from entities.models import Difference, Entity
 from entities.pipeline.duplicates import key_of
 from entities.pipeline.rules import Row
 from entities.pipeline.tables import TABLES
+from entities.pipeline.transaction import BatchRow
 from entities.pipeline.upsert import Stands, Written
 from track360 import exact_json
 
@@ -43,7 +44,7 @@ SELECT %(environment)s, %(entity)s, d.record_id, d.key, %(batch)s, %(at)s, d.pay
 """
 
 
-def note_differences(batch: Batch, *, rows: list[Row], written: Written) -> int:
+def note_differences(batch: BatchRow, *, rows: list[Row], written: Written) -> int:
     """Write a difference for each row that differs from what stands, and close those of records that agree again,
     the waived ones too: there is nothing to accept any more.
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Set
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from django.db import connection
 
 from entities.fx import Rate, rates_for
-from entities.models import Entity, StatusField
+from entities.models import CANONICAL, Entity, StatusField
 from entities.pipeline.columns import array_of_texts
 from track360.models import Environment
 
@@ -21,6 +21,12 @@ STATUS_FIELDS: dict[str, tuple[str, ...]] = {
     Entity.TRANSACTIONS: (StatusField.TRANSACTION_STATUS,),
     Entity.ACTIVITY: (),
 }
+
+
+def set_canonical(entity: str, record: Any, mapped: Mapping[Any, str | None]) -> None:
+    """Give a record what its statuses mean; `mapped`: status field and raw value -> canonical value."""
+    for field_name in STATUS_FIELDS[entity]:
+        setattr(record, CANONICAL[field_name], mapped.get((field_name, getattr(record, field_name))))
 
 
 @dataclass(slots=True)

@@ -14,7 +14,7 @@ from entities.pipeline.check import check
 from entities.pipeline.columns import Columns, columns_of
 from entities.pipeline.differences import note_differences
 from entities.pipeline.erased import carries_personal, drop_erased
-from entities.pipeline.facts import rate_key
+from entities.pipeline.facts import rate_key, set_canonical
 from entities.pipeline.lags import EVENT, lags_of
 from entities.pipeline.parse import Parsed
 from entities.pipeline.policy import PUSHED, Door, Policy
@@ -23,7 +23,7 @@ from entities.pipeline.report import CREATED, REJECTED, STALE, UNCHANGED, UPDATE
 from entities.pipeline.rules import Clock, Row
 from entities.pipeline.single import insert_single
 from entities.pipeline.statuses import note_statuses, statuses_to_note
-from entities.pipeline.transaction import in_transaction, save_batch
+from entities.pipeline.transaction import BatchRow, in_transaction, save_batch
 from entities.pipeline.upsert import Written, remove_others, upsert
 from entities.pipeline.validate import MAX_RECORDS
 from entities.pipeline.warnings import change_warnings, late_warnings, stale_warning, standing_warning
@@ -45,7 +45,7 @@ class Prepared(NamedTuple):
     """A batch of which all is known but what the upsert makes of it. `is_refused`: nothing of it will be stored."""
 
     work: Work
-    batch: Batch
+    batch: BatchRow
     is_misshapen: bool
     is_refused: bool
 
@@ -72,6 +72,7 @@ def ingest(
     *,
     dry_run: bool = False,
     also: Callable[[Report], None] | None = None,
+    before_writing: Callable[[], None] | None = None,
     **how: Unpack[How],
 ) -> Report:
     """Store a parsed body (`parse.parse_json`): one object, or an array of 1 to 1000 objects, as `shape` allows.
@@ -85,7 +86,8 @@ def ingest(
     `parsed` is what the body was parsed to, and `is_fresh` says that the environment was read for this call: both
     make the check faster.
     `policy` says more of a pull or a replay. `also` runs in the transaction that stores, before its last statement,
-    once for each try; what it raises undoes all of it.
+    once for each try; what it raises undoes all of it. `before_writing` is called before anything is written, but for a
+    single record that is new: that is stored if the environment's facts have stayed. What it raises stops all.
     Raises `Problem("unavailable")` where the database stays contended after retries.
     """
     prepared = prepare(environment, entity, body, **how)
@@ -93,7 +95,7 @@ def ingest(
         if not prepared.is_misshapen:
             drop_erased(prepared.work)
         return prepared.work.report
-    return store(prepared, also=also)
+    return store(prepared, also=also, before_writing=before_writing)
 
 
 def prepare(
@@ -141,33 +143,35 @@ def prepare(
     return Prepared(work, _new_batch(work, request_id), is_misshapen, is_refused)
 
 
-_BLANK = {field.attname: field.get_default() for field in Batch._meta.concrete_fields}
+def _new_batch(work: Work, request_id: uuid.UUID | None) -> BatchRow:
+    return BatchRow(
+        id=work.report.batch_id,
+        environment_id=work.environment.pk,
+        entity=work.entity,
+        door=work.door,
+        request_id=request_id,
+        run_id=work.policy.run_id,
+        fetched_since=work.policy.fetched_since,
+        started_at=work.clock.now,
+    )
 
 
-def _new_batch(work: Work, request_id: uuid.UUID | None) -> Batch:
-    # A model that is made by name asks each of its twenty fields for its default.
-    values = _BLANK | {
-        "id": work.report.batch_id,
-        "environment_id": work.environment.pk,
-        "entity": work.entity,
-        "door": work.door,
-        "request_id": request_id,
-        "run_id": work.policy.run_id,
-        "fetched_since": work.policy.fetched_since,
-        "started_at": work.clock.now,
-    }
-    return Batch.from_db("default", list(values), list(values.values()))
-
-
-def store(prepared: Prepared, *, also: Callable[[Report], None] | None = None) -> Report:
+def store(
+    prepared: Prepared,
+    *,
+    also: Callable[[Report], None] | None = None,
+    before_writing: Callable[[], None] | None = None,
+) -> Report:
     """The second half of `ingest`, once for each batch."""
     work, batch = prepared.work, prepared.batch
+    is_plain = not prepared.is_refused and also is None and _is_plain(work, batch)
+    if is_plain and (report := _store_single(work, batch)):
+        return report
+    if before_writing is not None:
+        before_writing()
     if prepared.is_refused:
         _save_refusal(batch, work.report)
         return work.report
-    is_plain = also is None and _is_plain(work, batch)
-    if is_plain and (report := _store_single(work, batch)):
-        return report
     return in_transaction(
         work.environment,
         lambda: _store(work, batch, also, may_be_new=not is_plain),
@@ -194,7 +198,7 @@ def _shape_errors(body: Any, shape: Shape, *, may_be_empty: bool) -> list[Record
 # -- One transaction ----------------------------------------------------------
 
 
-def _store(work: Work, batch: Batch, also: Callable[[Report], None] | None, *, may_be_new: bool) -> Report:
+def _store(work: Work, batch: BatchRow, also: Callable[[Report], None] | None, *, may_be_new: bool) -> Report:
     """Write the batch; where it cannot be new as a whole, by comparing.
 
     It runs again from the start where another got in between, so it leaves `work` as it is, but for what an erasure
@@ -234,24 +238,26 @@ def _store(work: Work, batch: Batch, also: Callable[[Report], None] | None, *, m
     return report
 
 
-def _is_plain(work: Work, batch: Batch) -> bool:
+def _is_plain(work: Work, batch: BatchRow) -> bool:
     """Whether it is one pushed record, and its row all that has to be written."""
     is_one = work.single and work.policy is PUSHED and batch.door == Batch.Door.PUSH and len(work.rows) == 1
     return is_one and not any(statuses_to_note(work)) and not carries_personal(work)
 
 
-def _store_single(work: Work, batch: Batch) -> Report | None:
-    """Write a plain batch in one message; None, and nothing written, where the record is stored already."""
+def _store_single(work: Work, batch: BatchRow) -> Report | None:
+    """Write a plain batch in one message; None, and nothing written, where the record is stored already or the
+    environment's facts have changed."""
     report = _report(work, Written(1, [], {}, {}), [0], may_be_late=True)
     _describe(batch, work, report, is_live=True)
-    report.record = insert_single(batch, _with_dollars(work)[0], source=Source.PUSH)
+    report.record = insert_single(batch, _with_dollars(work)[0], work.environment, source=Source.PUSH)
     if report.record is None:
         return None
-    report.stored, report.mapped = True, work.facts.mapped
+    set_canonical(work.entity, report.record, work.facts.mapped)
+    report.stored = True
     return report
 
 
-def _describe(batch: Batch, work: Work, report: Report, *, is_live: bool) -> None:
+def _describe(batch: BatchRow, work: Work, report: Report, *, is_live: bool) -> None:
     """The row of the batch."""
     for name, count in report.counts().items():
         setattr(batch, name, count)
@@ -260,9 +266,9 @@ def _describe(batch: Batch, work: Work, report: Report, *, is_live: bool) -> Non
     batch.late = sum(1 for warning in report.warnings if warning.code == "late")
     is_measured = is_live and batch.created > 0
     batch.lags, batch.lag_seconds, batch.own_seconds = _lags(work, report) if is_measured else (None, 0.0, 0.0)
-    batch.finished_at = dt.datetime.now(dt.UTC)
+    batch.finished_at = now = dt.datetime.now(dt.UTC)
     if is_measured:
-        batch.own_seconds += batch.created * (batch.finished_at - batch.started_at).total_seconds()
+        batch.own_seconds += batch.created * (now - batch.started_at).total_seconds()
 
 
 def _lags(work: Work, report: Report) -> tuple[list[int], float, float]:
@@ -331,7 +337,7 @@ def _report(work: Work, written: Written, positions: list[int], *, may_be_late: 
     return report
 
 
-def _save_refusal(batch: Batch, report: Report) -> None:
+def _save_refusal(batch: BatchRow, report: Report) -> None:
     batch.refused = True
     batch.received = report.received
     batch.rejected = len(report.bad_indexes())

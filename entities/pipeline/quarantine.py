@@ -7,16 +7,17 @@ from typing import Any
 
 from django.db.models import Q, QuerySet
 
-from entities.models import Batch, QuarantinedRecord, QuarantineEvent
+from entities.models import QuarantinedRecord, QuarantineEvent
 from entities.pipeline.duplicates import key_of
 from entities.pipeline.erased import storable
 from entities.pipeline.report import RecordError
 from entities.pipeline.rules import Row
+from entities.pipeline.transaction import BatchRow
 
 KEY_LENGTH = 500
 
 
-def hold(batch: Batch, *, records: list[Any], errors: list[RecordError]) -> None:
+def hold(batch: BatchRow, *, records: list[Any], errors: list[RecordError]) -> None:
     """Keep each refused record as sent, with its errors, in the transaction that stores the others.
 
     What is fetched comes again with each overlap: it is held once, and a newer version takes the place of an older one.
@@ -59,7 +60,7 @@ def awaited_customer(record: Any, errors: list[RecordError]) -> str | None:
     return None
 
 
-def supersede_held(batch: Batch, *, rows: list[Row]) -> None:
+def supersede_held(batch: BatchRow, *, rows: list[Row]) -> None:
     """Close what was held of the records that a fetch brings in good order now."""
     held = _held(batch)
     if rows and held.exists():
@@ -67,7 +68,7 @@ def supersede_held(batch: Batch, *, rows: list[Row]) -> None:
         _supersede(held.filter(key__in=keys), batch)
 
 
-def _held(batch: Batch) -> QuerySet[QuarantinedRecord]:
+def _held(batch: BatchRow) -> QuerySet[QuarantinedRecord]:
     """What earlier fetches left."""
     return QuarantinedRecord.objects.filter(
         environment_id=batch.environment_id,
@@ -77,7 +78,7 @@ def _held(batch: Batch) -> QuerySet[QuarantinedRecord]:
     )
 
 
-def _unless_held(batch: Batch, found: list[QuarantinedRecord]) -> list[QuarantinedRecord]:
+def _unless_held(batch: BatchRow, found: list[QuarantinedRecord]) -> list[QuarantinedRecord]:
     """Those that are not held yet. Other versions of the same record are superseded by them, where its whole key can
     be read: without a part of it they may be different records."""
     payloads: dict[str, list[Any]] = defaultdict(list)
@@ -99,7 +100,7 @@ def _unless_held(batch: Batch, found: list[QuarantinedRecord]) -> list[Quarantin
     return fresh
 
 
-def _supersede(records: QuerySet[QuarantinedRecord], batch: Batch) -> None:
+def _supersede(records: QuerySet[QuarantinedRecord], batch: BatchRow) -> None:
     numbers = list(records.select_for_update().order_by("pk").values_list("pk", flat=True))
     QuarantinedRecord.objects.filter(pk__in=numbers).update(
         state=QuarantinedRecord.State.SUPERSEDED, closed_at=batch.started_at

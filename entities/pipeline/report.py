@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -49,8 +48,8 @@ class Report:
 
     `outcomes` has one entry of `OUTCOMES` for each received index (`rejected` for all bad ones). `stored` is False
     for a strict batch with errors, a body of the wrong shape and a dry run: then nothing was written. `differing` of
-    the stale ones were pulled and differ from the pushed ones that stand. `record`, of a single one that is new, is the
-    row as stored, and `mapped` what its statuses mean: status field and raw value -> canonical value.
+    the stale ones were pulled and differ from the pushed ones that stand. `record`, of a single one that is new, is as
+    stored: it has the attributes of the model, and what its statuses mean.
     """
 
     batch_id: uuid.UUID
@@ -61,13 +60,11 @@ class Report:
     removed: int = 0
     differing: int = 0
     stored: bool = False
-    record: dict[str, Any] | None = None
-    mapped: dict[tuple[str, str], str] = field(default_factory=dict)
+    record: Any = None
 
     def counts(self) -> dict[str, int]:
         """`received` and the five outcomes that it is the sum of."""
-        tally = Counter(self.outcomes)
-        return {"received": self.received, **{outcome: tally[outcome] for outcome in OUTCOMES}}
+        return {"received": self.received, **{outcome: self.outcomes.count(outcome) for outcome in OUTCOMES}}
 
     @property
     def refused(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import re
 from functools import lru_cache
@@ -28,16 +29,23 @@ METHOD_SCOPES = {"GET": "read", "HEAD": "read", "POST": "write", "PUT": "write"}
 
 
 class Caller(NamedTuple):
-    """The client behind a valid token: `request.auth`."""
+    """The client behind a valid token: `request.auth`. It is so until `expires`, while the environment's
+    `facts_changed_at` stays."""
 
     token_id: int
     token_last_four: str
+    expires: dt.datetime
     client_id: int
     client_identifier: str
     client_name: str
     environment: Environment
     scopes: frozenset[str]
     ip_ranges: tuple[str, ...]
+
+    def anew(self) -> Caller:
+        """The same for another call: what is asked of an environment stays with it."""
+        values = [getattr(self.environment, name) for name in _ENVIRONMENT]
+        return self._replace(environment=Environment.from_db("default", _ENVIRONMENT, values))
 
 
 class BearerAuthentication(BaseAuthentication):
@@ -114,6 +122,10 @@ def bearer_token(header: str) -> str:
     return token
 
 
+def checksum_of(token: str) -> str:
+    return sha256(token.encode()).hexdigest()
+
+
 def caller_for(token: str) -> Caller:
     """Raises Problem `invalid_token` or `token_expired`."""
     row = _row_for(token)
@@ -129,6 +141,7 @@ def caller_for(token: str) -> Caller:
     return Caller(
         token_id=token_id,
         token_last_four=token[-4:],
+        expires=expires,
         client_id=client_id,
         client_identifier=identifier,
         client_name=name,
@@ -166,5 +179,5 @@ _LOOK_UP = f"""
 
 def _row_for(token: str) -> tuple[Any, ...] | None:
     with connection.cursor() as cursor:
-        cursor.execute(_LOOK_UP, [sha256(token.encode()).hexdigest()])
+        cursor.execute(_LOOK_UP, [checksum_of(token)])
         return cursor.fetchone()

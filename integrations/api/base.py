@@ -34,8 +34,13 @@ class ApiView(APIView):
     parameters: Mapping[str, Mapping[str, Parameter]] = {}
     entity: str = ""
 
+    allowed: list[str]
     query: dict[str, Any]
     rate_headers: dict[str, str]
+
+    def __init_subclass__(cls) -> None:
+        names = [name.upper() for name in METHODS if hasattr(cls, name)]
+        cls.allowed = sorted([*names, "OPTIONS", *(["HEAD"] if "GET" in names else [])])
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """The order in which a call is refused. The limit's headers go on every answer to a valid token."""
@@ -65,9 +70,8 @@ class ApiView(APIView):
 
     def refusal(self, request: HttpRequest) -> Problem | None:
         """What is wrong with the call whoever makes it."""
-        allowed = self.allowed_methods
-        if request.method not in allowed:
-            names = ", ".join(allowed)
+        if request.method not in self.allowed_methods:
+            names = ", ".join(self.allowed_methods)
             return Problem("method_not_allowed", f"Allowed here: {names}.", headers={"Allow": names})
         if not accepts_json(request):
             return Problem("not_acceptable", "Answers are application/json; the Accept header excludes that.")
@@ -75,8 +79,7 @@ class ApiView(APIView):
 
     @property
     def allowed_methods(self) -> list[str]:
-        names = [name.upper() for name in METHODS if hasattr(self, name)]
-        return sorted([*names, "OPTIONS", *(["HEAD"] if "GET" in names else [])])
+        return self.allowed
 
     @staticmethod
     def documented_method(request: HttpRequest) -> str:

@@ -33,7 +33,7 @@ def read_json(request: HttpRequest) -> Parsed:
     if length:
         _refuse_other_media(request)
     try:
-        raw = request.read(length)
+        raw = request.body
     except UnreadablePostError:
         raise Problem("bad_request", "The body ended before its Content-Length.") from None
     if len(raw) < length:

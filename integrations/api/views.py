@@ -17,7 +17,6 @@ from entities.selectors import (
     MAX_PER_PAGE,
     activity_for,
     customer_for,
-    record_of,
     records_for,
     transaction_for,
 )
@@ -27,6 +26,7 @@ from integrations.api.base import ApiView
 from integrations.api.parameters import Parameter, date, flag, integer, moment, one_of, read_date, text
 from integrations.api.parsers import read_json
 from integrations.api.prefer import handling
+from integrations.api.presumed import PushView
 from track360.models import Environment
 from track360.problems import Problem
 
@@ -84,7 +84,7 @@ def paging(query: dict[str, Any]) -> dict[str, Any]:
     return {name: query.pop(name) for name in PAGING if name in query}
 
 
-class RecordList(ApiView):
+class RecordList(PushView):
     """`GET /{entity}` and `POST /{entity}`."""
 
     def get(self, request: Request) -> HttpResponse:
@@ -98,10 +98,7 @@ class RecordList(ApiView):
         if report.refused:
             raise refused(report)
         (outcome,) = report.outcomes
-        if report.record is None:
-            record = _stored(self.environment(request), self.entity, body.value)
-        else:
-            record = record_of(self.entity, report.record, report.mapped)
+        record = report.record or _stored(self.environment(request), self.entity, body.value)
         return json_answer(
             {
                 # Null where somebody replaced its day in the meantime.

@@ -14,6 +14,7 @@ from unittest.mock import Mock
 import pytest
 import redis
 from django.conf import settings
+from django.utils import timezone
 
 from integrations.api.authentication import Caller
 from integrations.api.throttle import check
@@ -29,6 +30,7 @@ def caller(client_id: int | None = None) -> Caller:
     return Caller(
         token_id=next(numbers),
         token_last_four="abcd",
+        expires=timezone.now(),
         client_id=client_id or next(numbers),
         client_identifier="c",
         client_name="c",

@@ -1,0 +1,207 @@
+"""Who pushed a moment ago is not asked for again, and yet whatever ended or changed meanwhile counts at once."""
+
+from __future__ import annotations
+
+import datetime as dt
+import threading
+import time
+from collections.abc import Callable, Iterator
+from itertools import count
+from typing import Any
+
+import pytest
+from django.db import connection, transaction
+from django.test import Client as Browser
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+from oauth2_provider.models import AccessToken
+
+from entities.models import Affiliate, Batch, StatusMapping, Transaction
+from entities.pipeline.locks import INGEST_LOCK
+from integrations import request_log
+from integrations.clients import NewSecret, revoke_client, revoke_secret
+from integrations.models import Client
+from onboarding.closing import request_reset, run_reset
+from tests.payloads import sample
+from track360.audit import Actor
+from track360.models import Environment, Partner
+
+PATH = "/api/v1/igaming/transactions"
+Push = Callable[..., Any]
+
+
+@pytest.fixture
+def push(client: Browser, token: str, customer: str) -> Iterator[Push]:
+    """Push a transaction that is new unless its id is given; who pushes is remembered, and its status came before."""
+    numbers = count()
+
+    def send(**changes: Any) -> Any:
+        record = sample("transactions", transaction_id=f"txn_{next(numbers)}") | changes
+        return Browser().post(PATH, record, "application/json", headers={"authorization": f"Bearer {token}"})
+
+    assert [send().status_code, send().status_code] == [201, 201]
+    yield send
+    request_log.queue.rows.clear()
+
+
+def batches() -> int:
+    return Batch.objects.filter(entity="transactions").count()
+
+
+@pytest.mark.django_db
+def test_a_new_record_asks_nothing_before_it_is_stored(push: Push) -> None:
+    """The message that stores it goes by the driver's own cursor, which is not counted here."""
+    with CaptureQueriesContext(connection) as asked:
+        assert push().status_code == 201
+    assert [query["sql"] for query in asked.captured_queries] == []
+
+
+def by_sql(statement: str) -> Callable[[NewSecret], None]:
+    def end(credentials: NewSecret) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(statement)
+
+    return end
+
+
+ENDS: dict[str, tuple[Callable[[NewSecret], Any], int, str]] = {
+    "the token is revoked": (lambda _: AccessToken.objects.all().delete(), 401, "invalid_token"),
+    "the token ends sooner": (lambda _: AccessToken.objects.update(expires=timezone.now()), 401, "token_expired"),
+    "the token may only read": (lambda _: AccessToken.objects.update(scope="read"), 403, "insufficient_scope"),
+    "the secret is revoked": (lambda one: revoke_secret(one.secret, actor=None), 401, "invalid_token"),
+    "the client is revoked": (lambda one: revoke_client(one.client, actor=None), 401, "invalid_token"),
+    "the client is deleted": (lambda one: one.client.delete(), 401, "invalid_token"),
+    "its addresses are others": (
+        lambda _: Client.objects.update(allowed_ip_ranges=["10.0.0.0/8"]),
+        403,
+        "ip_not_allowed",
+    ),
+    "the partner is suspended": (
+        lambda _: Partner.objects.update(status=Partner.Status.SUSPENDED),
+        401,
+        "invalid_token",
+    ),
+    "by hand": (by_sql("UPDATE integrations_clientsecret SET revoked_at = now()"), 401, "invalid_token"),
+}
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("what", ENDS)
+@pytest.mark.parametrize(
+    "body",
+    [{}, {"currency": "XXX"}, {"transaction_id": "txn_0"}, {"status": "never seen"}, {"customer_id": "nobody"}],
+    ids=["new", "refused", "stored already", "with a status to note", "of nobody"],
+)
+def test_what_ends_a_caller_ends_the_very_next_push(
+    push: Push, credentials: NewSecret, body: dict[str, str], what: str
+) -> None:
+    end, status, code = ENDS[what]
+    end(credentials)
+    before = batches(), Transaction.objects.count()
+
+    answer = push(**body)
+
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert ("RateLimit-Limit" in answer) == (status == 403)
+    assert (batches(), Transaction.objects.count()) == before
+
+
+@pytest.mark.django_db
+def test_who_is_told_of_a_limit_is_one_who_may_call(push: Push, settings: Any) -> None:
+    settings.API_TOKEN_LIMIT = 2
+    assert push().json()["code"] == "rate_limited"
+
+    AccessToken.objects.all().delete()
+
+    assert push().json()["code"] == "invalid_token"
+
+
+@pytest.mark.django_db
+def test_who_was_limited_by_address_may_call_once_it_is_allowed(push: Push) -> None:
+    Client.objects.update(allowed_ip_ranges=["10.0.0.0/8"])
+    assert push().status_code == 403
+
+    Client.objects.update(allowed_ip_ranges=[])
+
+    assert push().status_code == 201
+
+
+@pytest.mark.django_db
+def test_a_mapping_of_just_now_is_in_the_answer_and_the_call_is_counted_once(
+    push: Push, environment: Environment
+) -> None:
+    before = int(push()["RateLimit-Remaining"])
+    StatusMapping.objects.create(
+        partner=environment.partner,
+        field="status",
+        raw_value=sample("transactions")["status"],
+        canonical_value="approved",
+    )
+
+    answer = push()
+
+    assert answer.json()["data"]["canonical_status"] == "approved"
+    assert int(answer["RateLimit-Remaining"]) == before - 1
+
+
+@pytest.mark.django_db
+def test_another_name_of_the_client_changes_nothing(push: Push, credentials: NewSecret) -> None:
+    Client.objects.update(name="Another")
+
+    assert [push().status_code, push().status_code] == [201, 201]
+
+
+@pytest.mark.django_db
+def test_tokens_that_expired_are_cleared_away_without_a_word(push: Push, environment: Environment) -> None:
+    AccessToken.objects.update(expires=timezone.now() - dt.timedelta(days=1))
+    environment.refresh_from_db()
+    before = environment.facts_changed_at
+
+    AccessToken.objects.all().delete()
+
+    environment.refresh_from_db()
+    assert environment.facts_changed_at == before
+
+
+@pytest.mark.django_db
+def test_a_refused_call_is_logged_without_a_caller(push: Push) -> None:
+    AccessToken.objects.all().delete()
+    request_log.queue.rows.clear()
+
+    push(currency="XXX")
+
+    (noted,) = request_log.queue.rows
+    assert (noted.caller, noted.counts, noted.detail, noted.status) == (None, {}, None, 401)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("meanwhile", "status"),
+    [
+        (lambda environment: AccessToken.objects.all().delete(), 401),
+        (lambda environment: run_reset(request_reset(environment, actor=Actor()).pk), 422),
+        (lambda environment: Affiliate.objects.create(partner=environment.partner, affiliate_id="aff_1"), 201),
+    ],
+    ids=["revoked", "emptied", "an affiliate"],
+)
+def test_what_changes_while_a_push_waits_for_the_environment_counts(
+    push: Push, environment: Environment, meanwhile: Callable[[Environment], Any], status: int
+) -> None:
+    answers = []
+
+    def job() -> None:
+        answers.append(push(transaction_id="waited"))
+        connection.close()
+
+    thread = threading.Thread(target=job)
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [INGEST_LOCK, environment.pk])
+        thread.start()
+        time.sleep(0.5)
+        assert not answers
+        meanwhile(environment)
+    thread.join()
+
+    assert answers[0].status_code == status
+    assert Transaction.objects.filter(transaction_id="waited").exists() == (status == 201)
