@@ -41,8 +41,11 @@ MOST_MENTIONS = 20
 
 def lock_walk(partner: Partner) -> Onboarding:
     """The partner's walk, made where there is none yet, for this transaction alone."""
+    walks = Onboarding.objects.select_for_update(no_key=True).filter(pk=partner.pk)
+    if walk := walks.first():
+        return walk
     Onboarding.objects.bulk_create([Onboarding(partner=partner, started_at=partner.created_at)], ignore_conflicts=True)
-    return Onboarding.objects.select_for_update(no_key=True).get(pk=partner.pk)
+    return walks.get()
 
 
 def side_of(actor: Actor) -> Side:

@@ -3,6 +3,9 @@
 The states are a copy of what the rows say, made by `compute` alone and remade when something changed since: an audit
 row, a batch, a token, a sample, or the time. A mapping or affiliate that is written or deleted in any way sets
 `computed_at` back (a trigger of the database).
+
+Whoever acts has them judged after his commit (`judge_after_commit`), and the worker sees to what comes by itself, so
+that a page only reads them; it judges where neither has been yet.
 """
 
 from __future__ import annotations
@@ -16,8 +19,7 @@ from django.db import connection, transaction
 from django.db.models.expressions import RawSQL
 from django.utils import timezone
 
-from entities.batch_selectors import Traffic, environments_with_last_batch, traffic_in
-from integrations.models import ClientSecret
+from entities.batch_selectors import Traffic, traffic_in
 from onboarding.agreements import OVERRIDABLE, lock_walk
 from onboarding.checks import Check, page_of
 from onboarding.evidence import Facts, gather
@@ -31,8 +33,8 @@ State = StepState.State
 DAY = dt.timedelta(days=1)
 LATE_COMMIT = dt.timedelta(seconds=60)  # a transaction may bear a time that is this much older than its commit
 SWEEP_EVERY = dt.timedelta(minutes=10)
+NO_TIME = dt.timedelta(0)
 RIGHT_WITHIN = dt.timedelta(minutes=1)  # of what comes by itself: the worker sees to it
-SECRET_EXPIRES_WITHIN = dt.timedelta(days=7)
 
 # `rested_before`: those computed since then are left alone though calls came, since calls always come. What a person
 # did counts at once.
@@ -62,7 +64,7 @@ IN_ORDER = " ORDER BY walk.computed_at NULLS FIRST, partner.id"
 # -- Reading ------------------------------------------------------------------
 
 
-def steps_for(partner: Partner, *, rests: dt.timedelta = dt.timedelta(0)) -> list[StepState]:
+def steps_for(partner: Partner, *, rests: dt.timedelta = NO_TIME) -> list[StepState]:
     """The eight steps in order, judged anew where something changed since they were judged last.
 
     Those that were judged within the time of `rests` are not judged again for calls that came. With the partner's
@@ -71,20 +73,18 @@ def steps_for(partner: Partner, *, rests: dt.timedelta = dt.timedelta(0)) -> lis
     now = timezone.now()
     steps = StepState.objects.filter(partner=partner).select_related("partner__onboarding").order_by("number")
     # Asked once, beside the steps: it names the partner and none of their columns.
-    changed = RawSQL(f"EXISTS ({CHANGED_SQL})", _parameters(now=now, rested_before=now - rests, partner=partner))
-    found: list[Any] = list(steps.annotate(changed=changed))
+    parameters = _parameters(now=now, rested_before=now - rests, late_acts=NO_TIME, partner=partner)
+    found: list[Any] = list(steps.annotate(changed=RawSQL(f"EXISTS ({CHANGED_SQL})", parameters)))
     # A closed partner's steps no longer change, but may never have been judged.
     if not found or found[0].changed:
-        compute(partner, now=now)
-        found = list(steps)
+        return compute(partner, now=now)
     return found
 
 
 def open_steps_before_production(partner: Partner) -> list[int]:
     """The numbers of the steps 1 to 7 that are neither met nor overridden, judged now (`settings.PRODUCTION_GATE`)."""
-    compute(partner, now=timezone.now())
-    steps = StepState.objects.filter(partner=partner, number__in=OVERRIDABLE, state=State.OPEN)
-    return list(steps.order_by("number").values_list("number", flat=True))
+    steps = compute(partner, now=timezone.now())
+    return [step.number for step in steps if step.number in OVERRIDABLE and step.state == State.OPEN]
 
 
 def next_step(steps: Iterable[StepState]) -> StepState | None:
@@ -101,21 +101,32 @@ def waiting_for(steps: Iterable[StepState]) -> str:
 def changed_partners(*, now: dt.datetime, rested_before: dt.datetime) -> list[int]:
     """Ids of the partners whose steps may stand differently by now, the longest unjudged first."""
     with connection.cursor() as cursor:
-        cursor.execute(CHANGED_SQL + IN_ORDER, _parameters(now=now, rested_before=rested_before))
+        cursor.execute(CHANGED_SQL + IN_ORDER, _parameters(now=now, rested_before=rested_before, late_acts=LATE_COMMIT))
         return [row[0] for row in cursor.fetchall()]
 
 
-def _parameters(*, now: dt.datetime, rested_before: dt.datetime, partner: Partner | None = None) -> tuple[Any, ...]:
-    """Of `CHANGED_SQL`, in its order: for all partners, or for the one."""
+def _parameters(
+    *, now: dt.datetime, rested_before: dt.datetime, late_acts: dt.timedelta, partner: Partner | None = None
+) -> tuple[Any, ...]:
+    """Of `CHANGED_SQL`, in its order: for all partners, or for the one.
+
+    `late_acts`: how long before the steps were judged an act may be, and yet not have been seen. A page needs not look
+    back, since an act has its steps judged once it is committed.
+    """
     number = partner.pk if partner else None
-    return (number, number, now, now - SWEEP_EVERY, LATE_COMMIT, rested_before, LATE_COMMIT)
+    return (number, number, now, now - SWEEP_EVERY, late_acts, rested_before, LATE_COMMIT)
 
 
 # -- Judging ------------------------------------------------------------------
 
 
+def judge_after_commit(partner: Partner) -> None:
+    """Have the steps judged once the transaction under way is committed. It cannot fail for that."""
+    transaction.on_commit(lambda: steps_for(partner, rests=RIGHT_WITHIN), robust=True)
+
+
 @transaction.atomic
-def compute(partner: Partner, *, now: dt.datetime) -> None:
+def compute(partner: Partner, *, now: dt.datetime) -> list[StepState]:
     """Judge the eight steps from the rows, write down what changed, and tell it. Twice at once: one after the other."""
     walk = lock_walk(partner)
     facts = _with_rehearsal(partner, gather(partner, now=now))
@@ -126,6 +137,8 @@ def compute(partner: Partner, *, now: dt.datetime) -> None:
     ends = rehearsal is not None and rehearsal.earned_at is None and rehearsal.closes_at > now
     walk.compute_by = rehearsal.closes_at if rehearsal and ends else None
     walk.save(update_fields=["figures", "computed_at", "compute_by"])
+    partner.onboarding = walk
+    return steps
 
 
 def _with_rehearsal(partner: Partner, facts: Facts) -> Facts:
@@ -140,6 +153,8 @@ def _with_rehearsal(partner: Partner, facts: Facts) -> Facts:
 def _judged(partner: Partner, facts: Facts) -> list[StepState]:
     """The eight states, stored, with the changes written down and told."""
     stored = {state.number: state for state in StepState.objects.filter(partner=partner)}
+    for state in stored.values():
+        state.partner = partner
     standing = StepOverride.objects.filter(partner=partner, withdrawn_at=None).select_related("by")
     overrides = {override.number: override for override in standing}
     steps, changes, altered = [], [], []
@@ -263,22 +278,17 @@ def days_over_plan(phases: Iterable[PhaseProgress], *, now: dt.datetime) -> int:
 
 def _figures(partner: Partner, facts: Facts, walk: Onboarding, steps: list[StepState]) -> dict[str, Any]:
     """What the board shows of a partner, over both environments; times as ISO 8601 in UTC."""
-    now = facts.now
-    environments = environments_with_last_batch([partner])
-    newest = [at for _, at in environments if at]
-    day = sum((traffic_in(environment, start=now - DAY, end=now) for environment, _ in environments), Traffic())
-    secrets = ClientSecret.objects.live().filter(
-        client__environment__partner=partner, client__revoked_at=None, expires_at__lte=now + SECRET_EXPIRES_WITHIN
-    )
+    now, newest = facts.now, facts.last_batch_at
+    day = sum((traffic_in(environment, start=now - DAY, end=now) for environment in facts.environments), Traffic())
     following = next_step(steps)
     phase = BY_NUMBER[following.number].phase if following else PHASES[-1]
     return {
-        "last_traffic_at": max(newest).astimezone(dt.UTC).isoformat().replace("+00:00", "Z") if newest else None,
+        "last_traffic_at": newest.astimezone(dt.UTC).isoformat().replace("+00:00", "Z") if newest else None,
         "received_24h": day.received,
         "refused_24h": day.refused,
         "unmapped": sum(coverage.unmapped for coverage in facts.statuses.values()),
         "unknown_affiliates": len(facts.unknown_affiliates),
-        "secrets_expiring": secrets.count(),
+        "secrets_expiring": sum(clients.expiring for clients in facts.clients.values()),
         "days_over_plan": days_over_plan(planned(walk.started_at, steps, now=now), now=now),
         "phase": phase.number,
         "done": sum(step.state in StepState.GREEN for step in steps),

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from django.db.models import BooleanField, Count, ExpressionWrapper, Max, Q
 
-from entities.batch_selectors import Arrived, Window, arrivals_in, window_for
+from entities.batch_selectors import Arrived, Window, arrivals_in, environments_with_last_batch, window_for
 from entities.mapping_selectors import Coverage, status_coverage, unknown_affiliates
 from entities.models import Affiliate, Batch, Entity
 from integrations.models import Client, Connection
@@ -17,6 +17,7 @@ from onboarding.days import NO_SCOPE_ZONE, days_reconciled
 from onboarding.models import Pattern, RehearsalWindow, Sample, Scope, SignOff
 from track360.models import Environment, Partner
 
+EXPIRES_WITHIN = dt.timedelta(days=7)
 UNKNOWN_COUNTED = 1000
 # A partner has hundreds of affiliates, seldom thousands; each one costs a look into an index.
 AFFILIATES_LOOKED_AT = 50_000
@@ -26,10 +27,11 @@ FETCHING = (Batch.Door.PULL.value, Batch.Door.BACKFILL.value)
 
 @dataclass(frozen=True)
 class Clients:
-    """The live OAuth clients of an environment."""
+    """The live OAuth clients of an environment; `expiring`: how many of their live secrets end within the week."""
 
     number: int = 0
     token_fetched_at: dt.datetime | None = None
+    expiring: int = 0
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,8 @@ class Facts:
     """All that the steps of one partner are judged by, as of `now`."""
 
     now: dt.datetime
+    environments: tuple[Environment, ...] = ()  # the sandbox first
+    last_batch_at: dt.datetime | None = None  # of both
     proposed: Scope | None = None  # the newest version
     agreed: Scope | None = None  # the newest version that both sides accepted
     clients: Mapping[str, Clients] = field(default_factory=dict)  # environment kind -> clients
@@ -106,25 +110,28 @@ def patterns_of(partner: Partner) -> dict[str, str]:
 
 
 def gather(partner: Partner, *, now: dt.datetime) -> Facts:
-    environments = {environment.kind: environment for environment in partner.environments.order_by("-kind")}
-    sandbox = environments["sandbox"]
+    seen = environments_with_last_batch([partner])
+    environments = tuple(environment for environment, _ in seen)
+    sandbox = environments[0]
     scopes = Scope.objects.filter(partner=partner).order_by("-id")
     proposed = scopes.first()
     accepted = scopes.filter(partner_accepted_at__isnull=False, team_accepted_at__isnull=False)
     agreed = proposed if proposed is None or proposed.is_agreed else accepted.first()
-    kinds = {environment.pk: environment.kind for environment in environments.values()}
+    kinds = {environment.pk: environment.kind for environment in environments}
     registered = Affiliate.objects.filter(partner=partner).count()
     return Facts(
         now=now,
+        environments=environments,
+        last_batch_at=max((at for _, at in seen if at), default=None),
         proposed=proposed,
         agreed=agreed,
-        clients=_clients(partner),
+        clients=_clients(partner, now=now),
         connections=_connections(partner),
         statuses=status_coverage(partner),
         affiliates=registered,
-        unknown_affiliates=tuple(_unknown_affiliates(environments.values())) if registered else (),
+        unknown_affiliates=tuple(_unknown_affiliates(environments)) if registered else (),
         samples=_newest_samples(sandbox),
-        arrived=frozenset(_arrived(arrival, kinds) for arrival in arrivals_in(environments.values())),
+        arrived=frozenset(_arrived(arrival, kinds) for arrival in arrivals_in(environments)),
         rehearsal=_rehearsal(partner, sandbox),
         reconciled=days_reconciled(
             sandbox,
@@ -140,12 +147,15 @@ def _arrived(arrival: Arrived, kinds: Mapping[int, str]) -> tuple[str, str, str]
     return (kinds[arrival.environment_id], arrival.entity, arrival.door)
 
 
-def _clients(partner: Partner) -> dict[str, Clients]:
+def _clients(partner: Partner, *, now: dt.datetime) -> dict[str, Clients]:
     live = Client.objects.filter(environment__partner=partner, revoked_at=None).order_by()
+    ends = Q(secrets__revoked_at=None, secrets__expires_at__gt=now, secrets__expires_at__lte=now + EXPIRES_WITHIN)
     rows = live.values_list("environment__kind").annotate(
-        number=Count("pk", distinct=True), used_at=Max("secrets__last_used_at")
+        number=Count("pk", distinct=True),
+        used_at=Max("secrets__last_used_at"),
+        expiring=Count("secrets", filter=ends),
     )
-    return {kind: Clients(number, used_at) for kind, number, used_at in rows}
+    return {kind: Clients(number, used_at, expiring) for kind, number, used_at, expiring in rows}
 
 
 def _connections(partner: Partner) -> dict[str, Connections]:

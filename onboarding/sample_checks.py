@@ -22,6 +22,7 @@ from entities.models import Batch, Entity
 from entities.pipeline import RecordError, ingest
 from entities.pipeline.erased import storable as as_kept
 from entities.pipeline.validate import pointer_to
+from onboarding.checklist import judge_after_commit
 from onboarding.erasure import scrub_sample
 from onboarding.models import Sample, SampleChunk
 from onboarding.sample_reading import Text, Unreadable, chunks, look
@@ -172,6 +173,7 @@ def _finish(sample: Sample, *, state: str, problem: str = "") -> None:
     sample.state, sample.problem, sample.finished_at = state, problem, timezone.now()
     scrub_sample(sample)
     sample.save(update_fields=["state", "problem", "finished_at"])
+    judge_after_commit(sample.environment.partner)
 
 
 def storable(text: str) -> str:

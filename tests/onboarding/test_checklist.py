@@ -18,6 +18,8 @@ from integrations.reconciliation.waivers import waive
 from onboarding import agreements, checklist
 from onboarding.checks import url_of
 from onboarding.models import Notification, Onboarding, RehearsalWindow, Sample, Scope, StepChange, StepState
+from onboarding.sample_checks import check_sample
+from onboarding.samples import create_sample
 from onboarding.tasks import compute_checklists, reconcile
 from tests.factories import (
     AffiliateFactory,
@@ -628,6 +630,38 @@ def test_a_page_shows_what_was_judged_within_the_minute_but_at_once_what_a_perso
     Onboarding.objects.filter(partner=partner).update(computed_at=judged)
     agreements.add_note(partner, 1, text="hello", actor=team)
     assert (judged_at() or judged) > judged
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_acts_has_the_steps_judged_and_a_page_only_reads_them(django_assert_num_queries: Any) -> None:
+    partner = PartnerFactory()
+    sandbox = partner.environments.get(kind="sandbox")
+
+    agree(partner, Actor(user=UserFactory(is_staff=True)), customers="push")
+    sample = create_sample(sandbox, entity="customers", payload=b'[{"customer_id": "c"}]', origin="paste", actor=Actor(client_id="c"))
+    check_sample(sample.pk)
+
+    judged = list(StepState.objects.filter(partner=partner).order_by("number").values_list("state", flat=True))
+    evidence = StepState.objects.get(partner=partner, number=4).evidence
+    assert judged == ["met"] + ["open"] * 7
+    assert evidence[0]["reason"] == "1 of its 1 records have errors."
+    with django_assert_num_queries(1):
+        found = checklist.steps_for(partner, rests=checklist.RIGHT_WITHIN)
+    assert [step.state for step in found] == judged
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_act_stands_where_its_steps_cannot_be_judged(caplog: pytest.LogCaptureFixture) -> None:
+    partner = PartnerFactory()
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE onboarding_stepstate RENAME TO hidden")
+        try:
+            agree(partner, Actor(user=UserFactory(is_staff=True)), customers="push")
+        finally:
+            cursor.execute("ALTER TABLE hidden RENAME TO onboarding_stepstate")
+
+    assert agreements.newest_scope(partner) is not None
+    assert "on_commit" in caplog.text
 
 
 def test_the_worker_lets_a_busy_partner_rest_and_leaves_a_closed_one(partner: Partner, sandbox: Environment) -> None:
