@@ -179,7 +179,7 @@ def _judge(
     """Set the state by its checks; the change, where it is another one than before."""
     before, unmet_before = state.state, {check["text"] for check in state.evidence if not check["met"]}
     unmet = [check for check in checks if not check.met]
-    state.evidence = [asdict(check) for check in checks]
+    state.evidence = [check.as_object() for check in checks]
     state.state = State.OVERRIDDEN if unmet and override else State.OPEN if unmet else State.MET
     state.waiting_for = unmet[0].waiting_for if state.state == State.OPEN else Side.NOBODY.value
     if state.state == before:

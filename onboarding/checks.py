@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from django.urls import NoReverseMatch, reverse
@@ -34,10 +34,15 @@ class Check:
     share: float | None = None
     group: str = ""
 
+    def as_object(self) -> dict[str, Any]:
+        return vars(self) | {"url_kwargs": dict(self.url_kwargs)}
+
 
 def page_of(number: int, partner: Partner) -> str:
     """The page of a step."""
-    return url_of(asdict(Check("", met=False, url_name="checklist-step", url_kwargs={"number": str(number)})), partner)
+    return url_of(
+        Check("", met=False, url_name="checklist-step", url_kwargs={"number": str(number)}).as_object(), partner
+    )
 
 
 def url_of(check: Mapping[str, Any], partner: Partner) -> str:

@@ -6,12 +6,12 @@ import datetime as dt
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from django.db.models import BooleanField, Count, ExpressionWrapper, Max, Q
+from django.db import connection
+from django.db.models import BooleanField, ExpressionWrapper, Q
 
 from entities.batch_selectors import Arrived, Window, arrivals_in, environments_with_last_batch, window_for
 from entities.mapping_selectors import Coverage, status_coverage, unknown_affiliates
 from entities.models import Affiliate, Batch, Entity
-from integrations.models import Client, Connection
 from integrations.reconciliation.compare import EntityDay
 from onboarding.days import NO_SCOPE_ZONE, days_reconciled
 from onboarding.models import Pattern, RehearsalWindow, Sample, Scope, SignOff
@@ -118,6 +118,7 @@ def gather(partner: Partner, *, now: dt.datetime) -> Facts:
     accepted = scopes.filter(partner_accepted_at__isnull=False, team_accepted_at__isnull=False)
     agreed = proposed if proposed is None or proposed.is_agreed else accepted.first()
     kinds = {environment.pk: environment.kind for environment in environments}
+    clients, connections = _ways_in(partner, now=now)
     registered = Affiliate.objects.filter(partner=partner).count()
     return Facts(
         now=now,
@@ -125,8 +126,8 @@ def gather(partner: Partner, *, now: dt.datetime) -> Facts:
         last_batch_at=max((at for _, at in seen if at), default=None),
         proposed=proposed,
         agreed=agreed,
-        clients=_clients(partner, now=now),
-        connections=_connections(partner),
+        clients=clients,
+        connections=connections,
         statuses=status_coverage(partner),
         affiliates=registered,
         unknown_affiliates=tuple(_unknown_affiliates(environments)) if registered else (),
@@ -147,23 +148,29 @@ def _arrived(arrival: Arrived, kinds: Mapping[int, str]) -> tuple[str, str, str]
     return (kinds[arrival.environment_id], arrival.entity, arrival.door)
 
 
-def _clients(partner: Partner, *, now: dt.datetime) -> dict[str, Clients]:
-    live = Client.objects.filter(environment__partner=partner, revoked_at=None).order_by()
-    ends = Q(secrets__revoked_at=None, secrets__expires_at__gt=now, secrets__expires_at__lte=now + EXPIRES_WITHIN)
-    rows = live.values_list("environment__kind").annotate(
-        number=Count("pk", distinct=True),
-        used_at=Max("secrets__last_used_at"),
-        expiring=Count("secrets", filter=ends),
-    )
-    return {kind: Clients(number, used_at, expiring) for kind, number, used_at, expiring in rows}
+# Written out, as the next one: the framework takes longer to make such statements than PostgreSQL to answer them.
+_WAYS_IN_SQL = """
+SELECT environment.kind, clients.*, connections.*
+  FROM track360_environment environment,
+       LATERAL (SELECT count(DISTINCT client.id), max(secret.last_used_at),
+                       count(*) FILTER (WHERE secret.revoked_at IS NULL
+                                          AND secret.expires_at > %(now)s AND secret.expires_at <= %(soon)s)
+                  FROM integrations_client client
+                  LEFT JOIN integrations_clientsecret secret ON secret.client_id = client.id
+                 WHERE client.environment_id = environment.id AND client.revoked_at IS NULL) AS clients,
+       LATERAL (SELECT count(*), count(passed_at), count(*) FILTER (WHERE is_on)
+                  FROM integrations_connection
+                 WHERE environment_id = environment.id AND removed_at IS NULL) AS connections
+ WHERE environment.partner_id = %(partner)s
+"""
 
 
-def _connections(partner: Partner) -> dict[str, Connections]:
-    standing = Connection.objects.filter(environment__partner=partner, removed_at=None).order_by()
-    rows = standing.values_list("environment__kind").annotate(
-        number=Count("pk"), passed=Count("passed_at"), on=Count("pk", filter=Q(is_on=True))
-    )
-    return {kind: Connections(number, passed, on) for kind, number, passed, on in rows}
+def _ways_in(partner: Partner, *, now: dt.datetime) -> tuple[dict[str, Clients], dict[str, Connections]]:
+    """The live clients and the standing connections, by the kind of the environment."""
+    with connection.cursor() as cursor:
+        cursor.execute(_WAYS_IN_SQL, {"partner": partner.pk, "now": now, "soon": now + EXPIRES_WITHIN})
+        rows = cursor.fetchall()
+    return {row[0]: Clients(*row[1:4]) for row in rows}, {row[0]: Connections(*row[4:]) for row in rows}
 
 
 def _unknown_affiliates(environments: Iterable[Environment]) -> list[str]:
@@ -176,13 +183,22 @@ def _unknown_affiliates(environments: Iterable[Environment]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
+# One for each entity: the newest of all of them at once would have all samples sorted.
+_NEWEST_SAMPLES_SQL = f"""
+SELECT sample.*
+  FROM unnest(%s::text[]) AS wanted (entity),
+       LATERAL (SELECT {", ".join(field.attname for field in Sample._meta.concrete_fields if field.name != "body")}
+                  FROM onboarding_sample
+                 WHERE environment_id = %s AND entity = wanted.entity
+                   AND state IN ('{Sample.State.DONE}', '{Sample.State.UNREADABLE}')
+                   AND origin <> '{Sample.Origin.LESSON}'
+                 ORDER BY created_at DESC LIMIT 1) AS sample
+"""
+
+
 def _newest_samples(sandbox: Environment) -> dict[str, Sample]:
     """Entity -> the newest sample that was checked, or could not be read. A lesson is no sample of the partner's."""
-    checked = Sample.objects.filter(environment=sandbox, state__in=(Sample.State.DONE, Sample.State.UNREADABLE))
-    of_partner = checked.exclude(origin=Sample.Origin.LESSON).order_by("-created_at").defer("body")
-    # One for each entity: the newest of all of them at once would have all samples sorted.
-    first, *others = [of_partner.filter(entity=entity)[:1] for entity in Entity]
-    return {sample.entity: sample for sample in first.union(*others, all=True)}
+    return {sample.entity: sample for sample in Sample.objects.raw(_NEWEST_SAMPLES_SQL, [Entity.values, sandbox.pk])}
 
 
 def _rehearsal(partner: Partner, sandbox: Environment) -> Rehearsal | None:

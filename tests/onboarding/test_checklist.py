@@ -638,7 +638,9 @@ def test_who_acts_has_the_steps_judged_and_a_page_only_reads_them(django_assert_
     sandbox = partner.environments.get(kind="sandbox")
 
     agree(partner, Actor(user=UserFactory(is_staff=True)), customers="push")
-    sample = create_sample(sandbox, entity="customers", payload=b'[{"customer_id": "c"}]', origin="paste", actor=Actor(client_id="c"))
+    sample = create_sample(
+        sandbox, entity="customers", payload=b'[{"customer_id": "c"}]', origin="paste", actor=Actor(client_id="c")
+    )
     check_sample(sample.pk)
 
     judged = list(StepState.objects.filter(partner=partner).order_by("number").values_list("state", flat=True))
