@@ -67,9 +67,9 @@ def height(columns: Columns) -> int:
 
 
 def in_order_of(columns: Columns, key: str) -> Columns:
-    """The same records, by the values of a field, as most come. At least two."""
+    """The same records, by the values of a field, as most come."""
     values = columns[key].values
-    if sorted(values) == list(values):
+    if len(values) < 2 or sorted(values) == list(values):
         return columns
     places = itemgetter(*sorted(range(len(values)), key=values.__getitem__))
     return {name: Column(places(column.values), column.kinds) for name, column in columns.items()}

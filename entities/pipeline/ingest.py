@@ -15,6 +15,7 @@ from entities.pipeline.columns import Columns, columns_of
 from entities.pipeline.differences import note_differences
 from entities.pipeline.erased import carries_personal, drop_erased
 from entities.pipeline.facts import rate_key, set_canonical
+from entities.pipeline.insert import WITH_IDS, insert_new
 from entities.pipeline.lags import EVENT, lags_of
 from entities.pipeline.parse import Parsed
 from entities.pipeline.policy import PUSHED, Door, Policy
@@ -86,8 +87,8 @@ def ingest(
     `parsed` is what the body was parsed to, and `is_fresh` says that the environment was read for this call: both
     make the check faster.
     `policy` says more of a pull or a replay. `also` runs in the transaction that stores, before its last statement,
-    once for each try; what it raises undoes all of it. `before_writing` is called before anything is written, but for a
-    single record that is new: that is stored if the environment's facts have stayed. What it raises stops all.
+    once for each try; what it raises undoes all of it. `before_writing` is called before anything is written, but where
+    all is new: that is stored if the environment's facts have stayed. What it raises stops all.
     Raises `Problem("unavailable")` where the database stays contended after retries.
     """
     prepared = prepare(environment, entity, body, **how)
@@ -165,7 +166,7 @@ def store(
     """The second half of `ingest`, once for each batch."""
     work, batch = prepared.work, prepared.batch
     is_plain = not prepared.is_refused and also is None and _is_plain(work, batch)
-    if is_plain and (report := _store_single(work, batch)):
+    if is_plain and (report := _store_at_once(work, batch)):
         return report
     if before_writing is not None:
         before_writing()
@@ -239,21 +240,26 @@ def _store(work: Work, batch: BatchRow, also: Callable[[Report], None] | None, *
 
 
 def _is_plain(work: Work, batch: BatchRow) -> bool:
-    """Whether it is one pushed record, and its row all that has to be written."""
-    is_one = work.single and work.policy is PUSHED and batch.door == Batch.Door.PUSH and len(work.rows) == 1
-    return is_one and not any(statuses_to_note(work)) and not carries_personal(work)
+    """Whether it was pushed, all of it may be stored, and its rows are all that has to be written."""
+    is_pushed = work.policy is PUSHED and batch.door == Batch.Door.PUSH and not work.day
+    is_whole = len(work.rows) == len(work.records) and (work.single or work.entity in WITH_IDS)
+    return is_pushed and is_whole and not any(statuses_to_note(work)) and not carries_personal(work)
 
 
-def _store_single(work: Work, batch: BatchRow) -> Report | None:
-    """Write a plain batch in one message; None, and nothing written, where the record is stored already or the
+def _store_at_once(work: Work, batch: BatchRow) -> Report | None:
+    """Write a plain batch in one message; None, and nothing written, where a record is stored already or the
     environment's facts have changed."""
-    report = _report(work, Written(1, [], {}, {}), [0], may_be_late=True)
+    report = _report(work, Written(len(work.rows), [], {}, {}), list(work.rows), may_be_late=True)
     _describe(batch, work, report, is_live=True)
-    report.record = insert_single(batch, _with_dollars(work)[0], work.environment, source=Source.PUSH)
-    if report.record is None:
+    if work.single:
+        report.record = insert_single(batch, _with_dollars(work)[0], work.environment, source=Source.PUSH)
+        report.stored = report.record is not None
+    else:
+        report.stored = insert_new(batch, _columns(work), work.environment)
+    if not report.stored:
         return None
-    set_canonical(work.entity, report.record, work.facts.mapped)
-    report.stored = True
+    if report.record is not None:
+        set_canonical(work.entity, report.record, work.facts.mapped)
     return report
 
 

@@ -2,7 +2,8 @@
 
 Whether one of many ids is stored is one look at the unique index, which takes a fiftieth of the time that writing the
 records does; the statement of `upsert.py`, which has to compare, takes a quarter more. A key that comes meanwhile
-violates the unique key, as there. A single record is just tried: to plan that statement takes longer than to write.
+violates the unique key, as there. What was pushed and needs no more is stored in one message (`insert_new`); all else
+within the transaction that does the rest (`insert_if_new`).
 """
 
 from __future__ import annotations
@@ -10,33 +11,105 @@ from __future__ import annotations
 import uuid
 from functools import cache
 
-from django.db import connection
+from django.db import IntegrityError, OperationalError, connection
 
 from entities.models import Entity
 from entities.pipeline.columns import Columns, arrays, height, in_order_of
+from entities.pipeline.locks import INGEST_LOCK
 from entities.pipeline.tables import TABLES
+from entities.pipeline.transaction import RETRYABLE, STATEMENT_TIMEOUT, BatchRow, as_json, some_slot
 from track360.models import Environment
 
+WITH_IDS = tuple(entity for entity, table in TABLES.items() if len(table.key) == 1)
 FEW = 20
 """Up to so many records the one statement that compares is as fast as two."""
 
 
-@cache
-def stored_sql(entity: str) -> str:
-    """Whether one of the records is stored. Parameters: environment, keys (an array), the first and the last of them.
+def is_stored(entity: str, *, environment: str, first: str, last: str, keys: str) -> str:
+    """Whether one of the records is stored; all is given as SQL: the keys as an array, the first and the last of them.
 
     Ids that rise with time leave nothing between the two, which is one look. ARRAY hides from the planner how many keys
     there are: it would rather read the whole environment than look up a thousand.
     """
     table = TABLES[Entity(entity)]
     (key,) = table.key
-    return f"""
-SELECT coalesce((SELECT {key} FROM {table.name}
-                  WHERE environment_id = %(environment)s AND {key} >= %(first)s
-                  ORDER BY {key} LIMIT 1) <= %(last)s, false)
+    return f"""coalesce((SELECT {key} FROM {table.name}
+                  WHERE environment_id = {environment} AND {key} >= {first}
+                  ORDER BY {key} LIMIT 1) <= {last}, false)
    AND EXISTS (SELECT FROM {table.name}
-                WHERE environment_id = %(environment)s
-                  AND {key} = ANY(ARRAY(SELECT unnest(%(keys)s::text[]))))"""
+                WHERE environment_id = {environment} AND {key} = ANY(ARRAY(SELECT unnest({keys}))))"""
+
+
+@cache
+def stored_sql(entity: str) -> str:
+    """The look at a batch. Parameters: environment, keys (an array), first, last."""
+    looks = is_stored(
+        entity, environment="%(environment)s", first="%(first)s", last="%(last)s", keys="%(keys)s::text[]"
+    )
+    return f"SELECT {looks}"
+
+
+def function_sql(entity: str) -> str:
+    """What creates the function that stores a pushed batch, given as an array of each column, with its row and its
+    count: true; or false, and nothing stored, where one of the records may be stored already, or the environment's
+    facts have changed since `facts_of`. Only for entities with an id of their own.
+
+    Migrations call it, and a test tells whoever changes what goes into it that it takes another one.
+    """
+    table = TABLES[Entity(entity)]
+    (key,) = table.key
+    values = ", ".join(table.computed.get(name, name) for name in table.columns)
+    looks = is_stored(entity, environment="of_environment", first="first_key", last="last_key", keys=f"sent_{key}")
+    return f"""
+CREATE OR REPLACE FUNCTION {function_name(entity)}(
+    of_environment bigint, facts_of timestamptz, first_key text, last_key text, done jsonb, of_slot integer,
+    {", ".join(f"sent_{name} {type_}[]" for name, type_ in table.columns.items())}) RETURNS boolean
+LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan AS $$
+DECLARE
+    batch entities_batch := jsonb_populate_record(NULL::entities_batch, done);
+    came_at timestamptz;
+BEGIN
+    PERFORM pg_advisory_xact_lock_shared({INGEST_LOCK}, of_environment::integer);
+    IF facts_of <> (SELECT facts_changed_at FROM track360_environment WHERE id = of_environment) OR {looks} THEN
+        RETURN false;
+    END IF;
+    -- The message may have begun before the lock was granted, so the records bear the clock's time.
+    came_at := clock_timestamp();
+    INSERT INTO {table.name} (environment_id, received_at, updated_at, source, batch_id, {", ".join(table.columns)})
+    SELECT of_environment, came_at, came_at, batch.door, batch.id, {values}
+      FROM unnest({", ".join(f"sent_{name}" for name in table.columns)}) AS i ({", ".join(table.columns)});
+    PERFORM entities_save_batch(batch, of_slot, batch.created);
+    RETURN true;
+END $$"""
+
+
+def function_name(entity: str) -> str:
+    return f"entities_add_{entity}"
+
+
+def insert_new(batch: BatchRow, columns: Columns, environment: Environment) -> bool:
+    """Store a pushed batch and its row in one message, which is one transaction; False, and nothing stored, where one
+    of the records is stored already, or comes just now, or the environment's facts have changed since it was read."""
+    table = TABLES[Entity(batch.entity)]
+    (key,) = table.key
+    columns = in_order_of(columns, key)
+    keys = columns[key].values
+    sent = list(arrays(columns, table.columns).values())
+    connection.ensure_connection()
+    # The driver's own cursor, as in `upsert`.
+    with connection.wrap_database_errors, connection.connection.cursor() as cursor:
+        try:
+            cursor.execute(
+                f"SET LOCAL statement_timeout = '{STATEMENT_TIMEOUT}';"
+                f" SELECT {function_name(batch.entity)}({', '.join(['%s'] * (6 + len(sent)))})",
+                [environment.pk, environment.facts_changed_at, keys[0], keys[-1], as_json(batch), some_slot(), *sent],
+            )
+        except (OperationalError, IntegrityError) as error:
+            if getattr(error.__cause__, "pgcode", None) not in RETRYABLE:
+                raise
+            return False
+        (is_stored,) = cursor.fetchone()
+        return bool(is_stored)
 
 
 @cache

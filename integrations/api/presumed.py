@@ -27,7 +27,7 @@ REMEMBERED = 4000
 
 
 class PushView(ApiView):
-    """A view whose POST stores one record."""
+    """A view whose POST stores records."""
 
     presumed: Caller | None = None
     is_so: bool | None = None  # whether the caller is who he was presumed to be; null until that was asked
@@ -78,12 +78,16 @@ class PushView(ApiView):
                 _remember(request._request, self.caller(request))
 
     def ingest(self, request: Request, body: Parsed, **arguments: Any) -> Report:
+        was_asked = False
+
         def before_writing() -> None:
+            nonlocal was_asked
+            was_asked = True
             if self.presumed and not self.holds(request._request):
                 raise Problem("unavailable", "The caller has changed.")  # nobody is told: the call begins again
 
         report = super().ingest(request, body, before_writing=before_writing, **arguments)
-        if report.record is not None:
+        if report.stored and not was_asked:
             self.is_so = True  # or it would not have been stored
         return report
 

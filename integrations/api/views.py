@@ -120,7 +120,7 @@ def _stored(environment: Environment, entity: str, body: dict[str, Any]) -> Any:
     return activity_for(environment, **{name: body[name] for name in key})
 
 
-class RecordBulk(ApiView):
+class RecordBulk(PushView):
     """`POST /{entity}/bulk`."""
 
     def post(self, request: Request) -> HttpResponse:

@@ -10,7 +10,7 @@ from django.db import connection
 
 from entities.models import Batch, RecordCounter, Transaction
 from entities.pipeline import ingest
-from entities.pipeline.insert import FEW, stored_sql
+from entities.pipeline.insert import FEW, WITH_IDS, function_name, function_sql, is_stored, stored_sql
 from tests.factories import CustomerFactory
 from tests.payloads import customers, transactions
 from track360.models import Environment
@@ -26,21 +26,40 @@ SELECT 1, 't' || n, 'c', 'deposit', 1, 'EUR', now(), 'ok', now(), now(), 'push',
 @pytest.mark.django_db
 @pytest.mark.parametrize("analysed", [False, True], ids=["in the first minutes", "after ANALYZE"])
 @pytest.mark.parametrize("environment", [1, 99], ids=["full environment", "new environment"])
-def test_the_ids_are_looked_up_by_the_whole_key(analysed: bool, environment: int) -> None:
+@pytest.mark.parametrize("planned_once", [False, True], ids=["as a statement", "in the function"])
+def test_the_ids_are_looked_up_by_the_whole_key(analysed: bool, environment: int, planned_once: bool) -> None:
     keys = f"{{{','.join(f't{number}' for number in range(50_000, 51_000))}}}"
     values = {"environment": environment, "keys": keys, "first": "t50000", "last": "t50999"}
     with connection.cursor() as cursor:
         cursor.execute(FILL)
         if analysed:
             cursor.execute("ANALYZE entities_transaction")
-        cursor.execute(f"EXPLAIN {stored_sql('transactions')}", values)
+        if planned_once:
+            looks = is_stored("transactions", environment="$1", first="$2", last="$3", keys="$4")
+            cursor.execute("SET LOCAL plan_cache_mode = force_generic_plan")
+            cursor.execute(f"PREPARE look (bigint, text, text, text[]) AS SELECT {looks}")
+            cursor.execute("EXPLAIN EXECUTE look (%(environment)s, %(first)s, %(last)s, %(keys)s)", values)
+        else:
+            cursor.execute(f"EXPLAIN {stored_sql('transactions')}", values)
         plan = "\n".join(line for (line,) in cursor.fetchall())
+        if planned_once:
+            cursor.execute("DEALLOCATE look")
 
-    looks = [look.split("Index Cond: ")[1].splitlines()[0] for look in plan.split("using transaction_key")[1:]]
-    assert len(looks) == 2, plan
-    assert all("environment_id = " in condition for condition in looks), plan
-    assert "transaction_id >= " in looks[0], plan
-    assert "transaction_id = ANY" in looks[1], plan
+    looked = [look.split("Index Cond: ")[1].splitlines()[0] for look in plan.split("using transaction_key")[1:]]
+    assert len(looked) == 2, plan
+    assert all("environment_id = " in condition for condition in looked), plan
+    assert "transaction_id >= " in looked[0], plan
+    assert "transaction_id = ANY" in looked[1], plan
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("entity", WITH_IDS)
+def test_the_function_is_made_of_what_the_tables_say_now(entity: str) -> None:
+    """Where not, a migration has to create it again."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT prosrc FROM pg_proc WHERE proname = %s", [function_name(entity)])
+        (body,) = cursor.fetchone()
+    assert body == function_sql(entity).split("$$")[1]
 
 
 @pytest.mark.django_db
