@@ -94,7 +94,7 @@ ENDS: dict[str, tuple[Callable[[NewSecret], Any], int, str]] = {
 @pytest.mark.parametrize("what", ENDS)
 @pytest.mark.parametrize(
     "body",
-    [{}, {"currency": "XXX"}, {"transaction_id": "txn_0"}, {"status": "never seen"}, {"customer_id": "nobody"}],
+    [{}, {"currency": "ZZZ"}, {"transaction_id": "txn_0"}, {"status": "never seen"}, {"customer_id": "nobody"}],
     ids=["new", "refused", "stored already", "with a status to note", "of nobody"],
 )
 def test_what_ends_a_caller_ends_the_very_next_push(
@@ -174,7 +174,7 @@ def test_a_refused_call_is_logged_without_a_caller(push: Push) -> None:
     AccessToken.objects.all().delete()
     request_log.queue.rows.clear()
 
-    push(currency="XXX")
+    push(currency="ZZZ")
 
     (noted,) = request_log.queue.rows
     assert (noted.caller, noted.counts, noted.detail, noted.status) == (None, {}, None, 401)
