@@ -64,16 +64,17 @@ IN_ORDER = " ORDER BY walk.computed_at NULLS FIRST, partner.id"
 # -- Reading ------------------------------------------------------------------
 
 
-def steps_for(partner: Partner, *, rests: dt.timedelta = NO_TIME) -> list[StepState]:
+def steps_for(partner: Partner, *, rests: dt.timedelta = NO_TIME, late_acts: dt.timedelta = NO_TIME) -> list[StepState]:
     """The eight steps in order, judged anew where something changed since they were judged last.
 
-    Those that were judged within the time of `rests` are not judged again for calls that came. With the partner's
-    walk, as `state.partner.onboarding`.
+    Those that were judged within the time of `rests` are not judged again for calls that came. An act that is up to
+    `late_acts` older than the judging counts as one that was not seen: a page needs not look back, since whoever acts
+    has the steps judged. With the partner's walk, as `state.partner.onboarding`.
     """
     now = timezone.now()
     steps = StepState.objects.filter(partner=partner).select_related("partner__onboarding").order_by("number")
     # Asked once, beside the steps: it names the partner and none of their columns.
-    parameters = _parameters(now=now, rested_before=now - rests, late_acts=NO_TIME, partner=partner)
+    parameters = _parameters(now=now, rested_before=now - rests, late_acts=late_acts, partner=partner)
     found: list[Any] = list(steps.annotate(changed=RawSQL(f"EXISTS ({CHANGED_SQL})", parameters)))
     # A closed partner's steps no longer change, but may never have been judged.
     if not found or found[0].changed:
@@ -108,11 +109,7 @@ def changed_partners(*, now: dt.datetime, rested_before: dt.datetime) -> list[in
 def _parameters(
     *, now: dt.datetime, rested_before: dt.datetime, late_acts: dt.timedelta, partner: Partner | None = None
 ) -> tuple[Any, ...]:
-    """Of `CHANGED_SQL`, in its order: for all partners, or for the one.
-
-    `late_acts`: how long before the steps were judged an act may be, and yet not have been seen. A page needs not look
-    back, since an act has its steps judged once it is committed.
-    """
+    """Of `CHANGED_SQL`, in its order: for all partners, or for the one."""
     number = partner.pk if partner else None
     return (number, number, now, now - SWEEP_EVERY, late_acts, rested_before, LATE_COMMIT)
 
@@ -121,8 +118,11 @@ def _parameters(
 
 
 def judge_after_commit(partner: Partner) -> None:
-    """Have the steps judged once the transaction under way is committed. It cannot fail for that."""
-    transaction.on_commit(lambda: steps_for(partner, rests=RIGHT_WITHIN), robust=True)
+    """Have the steps judged once the transaction under way is committed, which cannot fail for that.
+
+    Whoever judged while it was under way has not seen it, though his judging may bear the later time.
+    """
+    transaction.on_commit(lambda: steps_for(partner, rests=RIGHT_WITHIN, late_acts=LATE_COMMIT), robust=True)
 
 
 @transaction.atomic

@@ -157,6 +157,11 @@ def _new_batch(work: Work, request_id: uuid.UUID | None) -> BatchRow:
     )
 
 
+_not_new: set[tuple[int, str]] = set()
+"""By environment and entity: where the batch that came last was not new as a whole. The next is likely not new either,
+and whoever tries that in vain sends a thousand records twice."""
+
+
 def store(
     prepared: Prepared,
     *,
@@ -165,19 +170,24 @@ def store(
 ) -> Report:
     """The second half of `ingest`, once for each batch."""
     work, batch = prepared.work, prepared.batch
+    kind = (batch.environment_id, batch.entity)
     is_plain = not prepared.is_refused and also is None and _is_plain(work, batch)
-    if is_plain and (report := _store_at_once(work, batch)):
+    is_tried = is_plain and (work.single or kind not in _not_new)
+    if is_tried and (report := _store_at_once(work, batch)):
         return report
     if before_writing is not None:
         before_writing()
     if prepared.is_refused:
         _save_refusal(batch, work.report)
         return work.report
-    return in_transaction(
+    report = in_transaction(
         work.environment,
-        lambda: _store(work, batch, also, may_be_new=not is_plain),
+        lambda: _store(work, batch, also, may_be_new=not is_tried),
         alone=work.day is not None,
     )
+    if is_plain and not work.single:
+        (_not_new.discard if batch.created == batch.received else _not_new.add)(kind)
+    return report
 
 
 def _shape_errors(body: Any, shape: Shape, *, may_be_empty: bool) -> list[RecordError]:

@@ -8,7 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.utils import timezone
 
 from entities.models import StatusMapping
@@ -16,6 +16,7 @@ from integrations.models import DayTotals
 from integrations.reconciliation.control import put_control_totals
 from integrations.reconciliation.waivers import waive
 from onboarding import agreements, checklist
+from onboarding.checklist import LATE_COMMIT
 from onboarding.checks import url_of
 from onboarding.models import Notification, Onboarding, RehearsalWindow, Sample, Scope, StepChange, StepState
 from onboarding.sample_checks import check_sample
@@ -650,6 +651,25 @@ def test_who_acts_has_the_steps_judged_and_a_page_only_reads_them(django_assert_
     with django_assert_num_queries(1):
         found = checklist.steps_for(partner, rests=checklist.RIGHT_WITHIN)
     assert [step.state for step in found] == judged
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_act_counts_that_is_committed_after_the_judging_though_it_began_before() -> None:
+    partner = PartnerFactory()
+    team = Actor(user=UserFactory(is_staff=True))
+    agreements.propose_scope(
+        partner,
+        patterns={"customers": "push"},
+        contacts=CONTACTS,
+        time_zone="UTC",
+        history_from=None,
+        actor=Actor(client_id="c"),
+    )
+    with transaction.atomic():
+        agreements.accept_scope(agreements.newest_scope(partner), side="team", actor=team)
+        Onboarding.objects.filter(partner=partner).update(computed_at=timezone.now() + LATE_COMMIT / 2)
+
+    assert StepState.objects.get(partner=partner, number=1).state == "met"
 
 
 @pytest.mark.django_db(transaction=True)
