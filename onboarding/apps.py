@@ -5,6 +5,9 @@ from typing import Any
 from django.apps import AppConfig
 from django.db.models.signals import post_save
 
+IN_NUMBERS = frozenset({"difference.taken"})
+"""Acts of which one form makes hundreds: the page that follows judges once."""
+
 
 class OnboardingConfig(AppConfig):
     name = "onboarding"
@@ -14,7 +17,7 @@ class OnboardingConfig(AppConfig):
         from track360.models import AuditEvent
 
         def judge(instance: AuditEvent, **_: Any) -> None:
-            if instance.partner is not None:
+            if instance.partner is not None and instance.action not in IN_NUMBERS:
                 judge_after_commit(instance.partner)
 
         # Every act leaves such a row, whichever app it belongs to.

@@ -148,11 +148,12 @@ def close_partner(partner: Partner, *, reason: str, actor: Actor) -> None:
     export = available_exports(partner).first()
     if export is None:
         raise ValidationError("Export the partner's data first: he must be able to take it with him.", code="export")
-    partner.status = Partner.Status.CLOSED
-    partner.save(update_fields=["status"])
-    clients = Client.objects.filter(environment__partner=partner, revoked_at=None)
+    # Before the status, which changes the environments: whoever revokes one by itself locks it first, too.
+    clients = Client.objects.filter(environment__partner=partner, revoked_at=None).order_by("pk")
     for client in clients:
         revoke_client(client, actor=actor)
+    partner.status = Partner.Status.CLOSED
+    partner.save(update_fields=["status"])
     invitations = Invitation.objects.filter(partner=partner, accepted_at=None, revoked_at=None)
     fetching = end_fetching(partner)
     audit.record(

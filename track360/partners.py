@@ -60,7 +60,7 @@ def lift_suspension(partner: Partner, *, reason: str, actor: Actor) -> None:
 
 
 def _locked(partner: Partner) -> Partner:
-    partner.refresh_from_db(fields=["status"], from_queryset=Partner.objects.select_for_update())
+    partner.refresh_from_db(fields=["status"], from_queryset=Partner.objects.select_for_update(no_key=True))
     return partner
 
 

@@ -1,4 +1,4 @@
-"""The write of a batch that is new as a whole is a function too, as that of a single record: one message."""
+"""The write of a batch that is new as a whole is one message, made by a function, as that of a single record."""
 
 from __future__ import annotations
 

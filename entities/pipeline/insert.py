@@ -25,28 +25,25 @@ FEW = 20
 """Up to so many records the one statement that compares is as fast as two."""
 
 
-def is_stored(entity: str, *, environment: str, first: str, last: str, keys: str) -> str:
-    """Whether one of the records is stored; all is given as SQL: the keys as an array, the first and the last of them.
+def is_stored(entity: str, *, environment: str, keys: str) -> str:
+    """Whether one of the records is stored; all is given as SQL, the keys as an array.
 
-    Ids that rise with time leave nothing between the two, which is one look. ARRAY hides from the planner how many keys
-    there are: it would rather read the whole environment than look up a thousand.
+    Ids that rise with time leave nothing between the first and the last, which is one look. ARRAY hides from the
+    planner how many keys there are: it would rather read the whole environment than look up a thousand.
     """
     table = TABLES[Entity(entity)]
     (key,) = table.key
     return f"""coalesce((SELECT {key} FROM {table.name}
-                  WHERE environment_id = {environment} AND {key} >= {first}
-                  ORDER BY {key} LIMIT 1) <= {last}, false)
+                  WHERE environment_id = {environment} AND {key} >= (SELECT min(key) FROM unnest({keys}) AS key)
+                  ORDER BY {key} LIMIT 1) <= (SELECT max(key) FROM unnest({keys}) AS key), false)
    AND EXISTS (SELECT FROM {table.name}
                 WHERE environment_id = {environment} AND {key} = ANY(ARRAY(SELECT unnest({keys}))))"""
 
 
 @cache
 def stored_sql(entity: str) -> str:
-    """The look at a batch. Parameters: environment, keys (an array), first, last."""
-    looks = is_stored(
-        entity, environment="%(environment)s", first="%(first)s", last="%(last)s", keys="%(keys)s::text[]"
-    )
-    return f"SELECT {looks}"
+    """The look at a batch. Parameters: environment, keys (an array)."""
+    return f"SELECT {is_stored(entity, environment='%(environment)s', keys='%(keys)s::text[]')}"
 
 
 def function_sql(entity: str) -> str:
@@ -59,10 +56,10 @@ def function_sql(entity: str) -> str:
     table = TABLES[Entity(entity)]
     (key,) = table.key
     values = ", ".join(table.computed.get(name, name) for name in table.columns)
-    looks = is_stored(entity, environment="of_environment", first="first_key", last="last_key", keys=f"sent_{key}")
+    looks = is_stored(entity, environment="of_environment", keys=f"sent_{key}")
     return f"""
 CREATE OR REPLACE FUNCTION {function_name(entity)}(
-    of_environment bigint, facts_of timestamptz, first_key text, last_key text, done jsonb, of_slot integer,
+    of_environment bigint, facts_of timestamptz, done jsonb, of_slot integer,
     {", ".join(f"sent_{name} {type_}[]" for name, type_ in table.columns.items())}) RETURNS boolean
 LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
@@ -70,7 +67,8 @@ DECLARE
     came_at timestamptz;
 BEGIN
     PERFORM pg_advisory_xact_lock_shared({INGEST_LOCK}, of_environment::integer);
-    IF facts_of <> (SELECT facts_changed_at FROM track360_environment WHERE id = of_environment) OR {looks} THEN
+    IF facts_of IS DISTINCT FROM (SELECT facts_changed_at FROM track360_environment WHERE id = of_environment)
+       OR {looks} THEN
         RETURN false;
     END IF;
     -- The message may have begun before the lock was granted, so the records bear the clock's time.
@@ -93,7 +91,6 @@ def insert_new(batch: BatchRow, columns: Columns, environment: Environment) -> b
     table = TABLES[Entity(batch.entity)]
     (key,) = table.key
     columns = in_order_of(columns, key)
-    keys = columns[key].values
     sent = list(arrays(columns, table.columns).values())
     connection.ensure_connection()
     # The driver's own cursor, as in `upsert`.
@@ -101,8 +98,8 @@ def insert_new(batch: BatchRow, columns: Columns, environment: Environment) -> b
         try:
             cursor.execute(
                 f"SET LOCAL statement_timeout = '{STATEMENT_TIMEOUT}';"
-                f" SELECT {function_name(batch.entity)}({', '.join(['%s'] * (6 + len(sent)))})",
-                [environment.pk, environment.facts_changed_at, keys[0], keys[-1], as_json(batch), some_slot(), *sent],
+                f" SELECT {function_name(batch.entity)}({', '.join(['%s'] * (4 + len(sent)))})",
+                [environment.pk, environment.facts_changed_at, as_json(batch), some_slot(), *sent],
             )
         except (OperationalError, IntegrityError) as error:
             if getattr(error.__cause__, "pgcode", None) not in RETRYABLE:
@@ -139,15 +136,14 @@ def insert_if_new(environment: Environment, *, entity: str, columns: Columns, so
     # The driver's own cursor, as in `upsert`.
     with connection.wrap_database_errors, connection.connection.cursor() as cursor:
         columns = in_order_of(columns, key)
-        keys = columns[key].values
-        named = {"keys": arrays(columns, [key])[key], "first": keys[0], "last": keys[-1]}
-        cursor.execute(stored_sql(entity), {"environment": environment.pk, **named})
+        keys = arrays(columns, [key])[key]
+        cursor.execute(stored_sql(entity), {"environment": environment.pk, "keys": keys})
         if cursor.fetchone()[0]:
             return False
         cursor.execute(
             insert_sql(entity),
             {
-                # Everyone locks in the same order: that of the column's collation, C.
+                # Everyone locks in the same order.
                 **arrays(columns, table.columns),
                 "environment": environment.pk,
                 "source": source,

@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 from django.contrib.auth.models import AnonymousUser
-from django.db import DatabaseError
+from django.db import Error as DatabaseIsAway
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from rest_framework.request import Request
@@ -47,7 +47,7 @@ class PushView(ApiView):
         if self.is_so is None:
             try:
                 caller = caller_for(_token(request))
-            except (Problem, DatabaseError):
+            except (Problem, DatabaseIsAway):
                 self.is_so = False
             else:
                 stamps = {one.environment.facts_changed_at for one in (caller, presumed)}
@@ -55,7 +55,8 @@ class PushView(ApiView):
         return self.is_so
 
     def begin_again(self, request: HttpRequest) -> None:
-        """Only that the call was counted stays true."""
+        """Only that the call was counted stays true. An ended token is not presumed again, or it would be counted."""
+        _callers.pop(checksum_of(_token(request)), None)
         self.presumed = None
         self.counted = self.rate_headers
         for name in ("caller", "report", "refused_body"):

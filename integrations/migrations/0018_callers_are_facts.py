@@ -18,11 +18,11 @@ OF_SECRETS = """id IN (
           JOIN integrations_client client ON client.id = secret.client_id WHERE secret.id IN ({}))"""
 
 TRIGGERS = {
-    # A token goes after its origin. Those that have expired are cleared away, and nobody takes them for valid.
+    # Of the tokens that go, those that have expired were valid to nobody. A token's own row may be gone before.
     "integrations_tokenorigin": (
         OF_SECRETS.format(
-            "SELECT gone.secret_id FROM gone JOIN oauth2_provider_accesstoken token ON token.id = gone.token_id"
-            " WHERE token.expires > clock_timestamp()"
+            "SELECT gone.secret_id FROM gone LEFT JOIN oauth2_provider_accesstoken token ON token.id = gone.token_id"
+            " WHERE token.expires IS NULL OR token.expires > clock_timestamp()"
         ),
         "DELETE ON integrations_tokenorigin REFERENCING OLD TABLE AS gone",
         "STATEMENT",
@@ -33,11 +33,15 @@ TRIGGERS = {
         "ROW",
     ),
     "integrations_clientsecret": (
-        OF_SECRETS.format("NEW.id"),
+        OF_SECRETS.format("OLD.id"),
         "UPDATE OF revoked_at ON integrations_clientsecret",
         "ROW",
     ),
-    "integrations_client": ("id = NEW.environment_id", "UPDATE ON integrations_client", "ROW"),
+    "integrations_client": (
+        "id IN (OLD.environment_id, NEW.environment_id)",
+        "UPDATE OR DELETE ON integrations_client",
+        "ROW",
+    ),
     "track360_partner": ("partner_id = NEW.id", "UPDATE OF status ON track360_partner", "ROW"),
 }
 

@@ -6,6 +6,7 @@ import datetime as dt
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import count
 from typing import Any
 
@@ -86,6 +87,13 @@ ENDS: dict[str, tuple[Callable[[NewSecret], Any], int, str]] = {
         401,
         "invalid_token",
     ),
+    "the token is gone before its origin": (
+        by_sql(
+            "DELETE FROM oauth2_provider_accesstoken; DELETE FROM integrations_tokenorigin",
+        ),
+        401,
+        "invalid_token",
+    ),
     "by hand": (by_sql("UPDATE integrations_clientsecret SET revoked_at = now()"), 401, "invalid_token"),
 }
 
@@ -119,6 +127,18 @@ def test_who_is_told_of_a_limit_is_one_who_may_call(push: Push, settings: Any) -
     AccessToken.objects.all().delete()
 
     assert push().json()["code"] == "invalid_token"
+
+
+@pytest.mark.django_db
+def test_a_token_that_ended_uses_nothing_of_its_clients_limit(push: Push, ask_for_token: Any, settings: Any) -> None:
+    push()
+    AccessToken.objects.all().delete()
+    push()  # until this one it was presumed to be valid
+    settings.API_CLIENT_LIMIT = 5
+
+    assert [push().json()["code"] for _ in range(5)] == ["invalid_token"] * 5
+    token = ask_for_token().json()["access_token"]
+    assert Browser().get(PATH, headers={"authorization": f"Bearer {token}"}).status_code == 200
 
 
 @pytest.mark.django_db
@@ -180,6 +200,38 @@ def test_a_refused_call_is_logged_without_a_caller(push: Push) -> None:
     assert (noted.caller, noted.counts, noted.detail, noted.status) == (None, {}, None, 401)
 
 
+@contextmanager
+def alone_in(environment: Environment) -> Iterator[None]:
+    """Whoever pushes waits."""
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [INGEST_LOCK, environment.pk])
+        yield
+
+
+@pytest.mark.django_db(transaction=True)
+def test_where_the_connection_ends_in_the_midst_the_push_is_told_to_come_again(
+    push: Push, environment: Environment
+) -> None:
+    answers = []
+
+    def job() -> None:
+        answers.append(push())
+        connection.close()
+
+    thread = threading.Thread(target=job)
+    with alone_in(environment):
+        thread.start()
+        time.sleep(0.5)
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+            assert cursor.fetchall() == [(True,)]
+        thread.join()
+
+    assert (answers[0].status_code, answers[0].json()["code"]) == (503, "unavailable")
+    assert push().status_code in STORED
+
+
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize(
     ("meanwhile", "status"),
@@ -200,9 +252,7 @@ def test_what_changes_while_a_push_waits_for_the_environment_counts(
         connection.close()
 
     thread = threading.Thread(target=job)
-    with transaction.atomic():
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [INGEST_LOCK, environment.pk])
+    with alone_in(environment):
         thread.start()
         time.sleep(0.5)
         assert not answers
