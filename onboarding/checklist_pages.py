@@ -21,10 +21,10 @@ from integrations import submissions
 from integrations.forms import SubmissionForm
 from onboarding import agreements
 from onboarding.agreements import newest_scope
-from onboarding.checklist import RIGHT_WITHIN, steps_for
+from onboarding.checklist import NO_TIME, RIGHT_WITHIN, steps_for
 from onboarding.checklist_view import WHY, action_of, fingerprint, next_words, walk_for
 from onboarding.forms import NoteForm, OverrideForm, ScopeForm, time_zones
-from onboarding.models import Scope, StepChange, StepNote, StepOverride
+from onboarding.models import Scope, StepChange, StepNote, StepOverride, StepState
 from onboarding.models.checklist import Side
 from onboarding.scope_view import facts_of, state_of, versions_of
 from onboarding.step_view import (
@@ -53,12 +53,18 @@ def _unchanged(request: PortalRequest, seen: str) -> bool:
     return wants_fragment(request) and request.GET.get("seen") == seen
 
 
+def _steps(request: PortalRequest) -> list[StepState]:
+    """What polls waits for what comes, and has the steps judged for each call; a page shows what it finds, and asks
+    after two seconds."""
+    return steps_for(request.partner, rests=NO_TIME if wants_fragment(request) else RIGHT_WITHIN)
+
+
 # -- All steps ----------------------------------------------------------------
 
 
 @portal_view()
 def checklist(request: PortalRequest) -> HttpResponse:
-    steps = steps_for(request.partner, rests=RIGHT_WITHIN)
+    steps = _steps(request)
     notes = StepNote.objects.filter(partner=request.partner).order_by().values_list("number")
     counted = dict(notes.annotate(Count("pk")))
     seen = fingerprint(steps, sorted(counted.items()))
@@ -96,7 +102,7 @@ def _step_page(
 ) -> HttpResponse:
     if number not in BY_NUMBER:
         raise Http404("There are the steps 1 to 8.")
-    steps = steps_for(request.partner, rests=RIGHT_WITHIN)
+    steps = _steps(request)
     rehearsal = rehearsal_of(request.partner) if number == REHEARSAL else None
     signatures = signatures_for(request.partner, request.role) if number == LIVE else []
     seen = fingerprint(steps, rehearsal, [str(signature.given) for signature in signatures])

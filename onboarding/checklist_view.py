@@ -302,7 +302,7 @@ def action_of(row: StepRow) -> tuple[str, str]:
 def fingerprint(steps: Iterable[StepState], *more: Any) -> str:
     """Changes when the page would: what polls is sent nothing until then."""
     facts = [(state.number, state.state, state.evidence, state.waiting_for) for state in steps]
-    return hashlib.sha256(json.dumps([facts, *more], default=str).encode()).hexdigest()[:16]
+    return hashlib.sha256(json.dumps([facts, *more], default=str, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def plan_chart(phases: Sequence[PhaseProgress]) -> PhaseChart:

@@ -238,7 +238,7 @@ def test_a_rehearsal_is_opened_once_a_form_and_shows_its_figures(
     assert 'value="60" max="100"' in html
     assert "None of the customers" not in html
     assert "Open another window" not in html
-    assert 'hx-trigger="every 5s"' in html
+    assert 'every 5s"' in html
     assert "counting begins anew" in page(developer, "6/")
 
 

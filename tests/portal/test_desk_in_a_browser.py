@@ -88,7 +88,7 @@ def test_the_team_goes_from_the_desk_to_a_partner_and_sees_it_with_other_eyes(
 ) -> None:
     filled(sandbox.partner)
     walk = Onboarding.objects.filter(partner=sandbox.partner)
-    figures = walk.get().figures
+    figures = walk.get().figures | {"waiting_for": "team"}
     found: list[str] = []
     for width, scheme in itertools.islice(SCREENS, 2):
         walk.update(figures=figures)  # to look at a partner is to judge its steps
