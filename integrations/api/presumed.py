@@ -2,9 +2,9 @@
 
 To ask who calls takes a quarter of what it takes to store a record. So a push goes on with what was found of its token
 before, and what it brings is stored on the condition that the environment's `facts_changed_at` has stayed: whatever
-ends or changes a caller sets it. What else may become of the call, a refusal or a second version, comes only after the database
-was asked who calls; where that is another than was presumed, the call begins again with nothing presumed. So nothing is
-stored or said but what would be by asking first.
+ends or changes a caller sets it. What else may become of the call, a refusal or a second version, comes only after the
+database was asked who calls; where that is another than was presumed, the call begins again with nothing presumed. So
+nothing is stored or said but what would be by asking first.
 """
 
 from __future__ import annotations
