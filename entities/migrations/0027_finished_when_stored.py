@@ -7,12 +7,14 @@ from importlib import import_module
 from django.db import migrations
 
 BEFORE = import_module("entities.migrations.0022_store_single").SAVE_BATCH.replace("CREATE", "CREATE OR REPLACE")
-FINISHED = """
+FINISHED = """DECLARE
+    stored_at timestamptz := clock_timestamp();
+BEGIN
     batch.own_seconds := batch.own_seconds + CASE WHEN batch.lags IS NULL THEN 0 ELSE
-        batch.created * greatest(date_part('epoch', clock_timestamp() - batch.finished_at), 0) END;
-    batch.finished_at := clock_timestamp();
+        batch.created * greatest(date_part('epoch', stored_at - batch.finished_at), 0) END;
+    batch.finished_at := stored_at;
 """
-NOW = BEFORE.replace("BEGIN\n", f"BEGIN{FINISHED}", 1)
+NOW = BEFORE.replace("BEGIN\n", FINISHED, 1)
 
 
 class Migration(migrations.Migration):
