@@ -64,7 +64,7 @@ def cases(size: str, moments: dict[str, dt.datetime]) -> Iterator[Case]:
         yield Case("updated_since recent", entity, {"updated_since": moments[f"last 100 {entity}"]})
     yield from customer_cases(moments)
     yield from transaction_cases(size, moments)
-    yield from activity_cases(moments)
+    yield from activity_cases(size, moments)
 
 
 def customer_cases(moments: dict[str, dt.datetime]) -> Iterator[Case]:
@@ -116,15 +116,16 @@ def transaction_cases(size: str, moments: dict[str, dt.datetime]) -> Iterator[Ca
     yield of("status 6 % + updated_since", filters={"status": "pending", "updated_since": moments["middle"]})
 
 
-def activity_cases(moments: dict[str, dt.datetime]) -> Iterator[Case]:
+def activity_cases(size: str, moments: dict[str, dt.datetime]) -> Iterator[Case]:
     of = partial(Case, entity="activity")
+    player = "cst_127" if size == "small" else "cst_9"  # each with 24 rows
     since = {"from": moments["middle"].date()}
-    yield of("customer", filters={"customer_id": "cst_9"}, per_page=10)
+    yield of("customer", filters={"customer_id": player}, per_page=10)
     yield of("game", filters={"game_type": "slots"})
     yield of("currency", filters={"currency": "GBP"})
     yield of("from", filters=since)
     yield of("range", filters=since | {"to": moments["month later"].date()})
-    yield of("customer + from", filters={"customer_id": "cst_9", **since}, per_page=5)
+    yield of("customer + from", filters={"customer_id": player, **since}, per_page=5)
     yield of("game + currency", filters={"game_type": "slots", "currency": "GBP"})
     yield of("game + from", filters={"game_type": "slots", **since})
     yield of("game + from, cursor", filters={"game_type": "slots", **since}, cursor_at=0.7)
