@@ -11,13 +11,13 @@ from __future__ import annotations
 import uuid
 from functools import cache
 
-from django.db import IntegrityError, OperationalError, connection
+from django.db import connection
 
 from entities.models import Entity
 from entities.pipeline.columns import Columns, arrays, height, in_order_of
 from entities.pipeline.locks import INGEST_LOCK
 from entities.pipeline.tables import TABLES
-from entities.pipeline.transaction import RETRYABLE, STATEMENT_TIMEOUT, BatchRow, as_json, some_slot
+from entities.pipeline.transaction import BatchRow, as_json, in_one_message, some_slot
 from track360.models import Environment
 
 WITH_IDS = tuple(entity for entity, table in TABLES.items() if len(table.key) == 1)
@@ -92,21 +92,11 @@ def insert_new(batch: BatchRow, columns: Columns, environment: Environment) -> b
     (key,) = table.key
     columns = in_order_of(columns, key)
     sent = list(arrays(columns, table.columns).values())
-    connection.ensure_connection()
-    # The driver's own cursor, as in `upsert`.
-    with connection.wrap_database_errors, connection.connection.cursor() as cursor:
-        try:
-            cursor.execute(
-                f"SET LOCAL statement_timeout = '{STATEMENT_TIMEOUT}';"
-                f" SELECT {function_name(batch.entity)}({', '.join(['%s'] * (4 + len(sent)))})",
-                [environment.pk, environment.facts_changed_at, as_json(batch), some_slot(), *sent],
-            )
-        except (OperationalError, IntegrityError) as error:
-            if getattr(error.__cause__, "pgcode", None) not in RETRYABLE:
-                raise
-            return False
-        (is_stored,) = cursor.fetchone()
-        return bool(is_stored)
+    is_stored = in_one_message(
+        f"SELECT {function_name(batch.entity)}({', '.join(['%s'] * (4 + len(sent)))})",
+        [environment.pk, environment.facts_changed_at, as_json(batch), some_slot(), *sent],
+    )
+    return bool(is_stored)
 
 
 @cache

@@ -13,14 +13,13 @@ from functools import cache
 from typing import Any
 
 import msgspec
-from django.db import IntegrityError, OperationalError, connection
 
 from entities.listings import LISTINGS
 from entities.models import CANONICAL, Entity
 from entities.pipeline.facts import STATUS_FIELDS
 from entities.pipeline.locks import INGEST_LOCK
 from entities.pipeline.tables import TABLES
-from entities.pipeline.transaction import RETRYABLE, STATEMENT_TIMEOUT, BatchRow, as_json, some_slot
+from entities.pipeline.transaction import BatchRow, as_json, in_one_message, some_slot
 from track360.models import Environment
 
 
@@ -92,18 +91,8 @@ def insert_single(batch: BatchRow, row: dict[str, Any], environment: Environment
     columns = TABLES[Entity(batch.entity)].columns
     sent = {name: value for name, value in row.items() if name in columns}
     sent |= {"environment_id": batch.environment_id, "source": source, "batch_id": batch.id}
-    connection.ensure_connection()
-    # The driver's own cursor, as in `upsert`. One message is one transaction.
-    with connection.wrap_database_errors, connection.connection.cursor() as cursor:
-        try:
-            cursor.execute(
-                f"SET LOCAL statement_timeout = '{STATEMENT_TIMEOUT}';"
-                f" SELECT {function_name(batch.entity)}(%s, %s, %s, %s)::text",
-                [as_json(sent), as_json(batch), some_slot(), environment.facts_changed_at],
-            )
-        except (OperationalError, IntegrityError) as error:
-            if getattr(error.__cause__, "pgcode", None) not in RETRYABLE:
-                raise
-            return None
-        (stored,) = cursor.fetchone()
-        return None if stored is None else _decoder(batch.entity).decode(stored)
+    stored = in_one_message(
+        f"SELECT {function_name(batch.entity)}(%s, %s, %s, %s)::text",
+        [as_json(sent), as_json(batch), some_slot(), environment.facts_changed_at],
+    )
+    return None if stored is None else _decoder(batch.entity).decode(stored)

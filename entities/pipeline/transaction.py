@@ -6,7 +6,7 @@ import datetime as dt
 import random
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -74,6 +74,20 @@ def save_batch(batch: BatchRow, *, change: int = 0) -> None:
             f"SELECT entities_save_batch(jsonb_populate_record(NULL::{Batch._meta.db_table}, %s), %s, %s)",
             [as_json(batch), some_slot(), change],
         )
+
+
+def in_one_message(statement: str, parameters: Sequence[Any]) -> Any:
+    """The only value of a statement that is a transaction by itself; None where another one was in its way."""
+    connection.ensure_connection()
+    # The driver's own cursor, as in `upsert`.
+    with connection.wrap_database_errors, connection.connection.cursor() as cursor:
+        try:
+            cursor.execute(f"SET LOCAL statement_timeout = '{STATEMENT_TIMEOUT}'; {statement}", parameters)
+        except (OperationalError, IntegrityError) as error:
+            if getattr(error.__cause__, "pgcode", None) not in RETRYABLE:
+                raise
+            return None
+        return cursor.fetchone()[0]
 
 
 def in_transaction(environment: Environment, work: Callable[[], T], *, alone: bool = False) -> T:

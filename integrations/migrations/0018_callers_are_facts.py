@@ -33,8 +33,8 @@ TRIGGERS = {
         "ROW",
     ),
     "integrations_clientsecret": (
-        OF_SECRETS.format("OLD.id"),
-        "UPDATE OF revoked_at ON integrations_clientsecret",
+        "id IN (SELECT environment_id FROM integrations_client WHERE id = OLD.client_id)",
+        "UPDATE OF revoked_at OR DELETE ON integrations_clientsecret",
         "ROW",
     ),
     "integrations_client": (

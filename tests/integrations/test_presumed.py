@@ -94,6 +94,14 @@ ENDS: dict[str, tuple[Callable[[NewSecret], Any], int, str]] = {
         401,
         "invalid_token",
     ),
+    "the secret is gone before its tokens": (
+        by_sql(
+            "DELETE FROM integrations_clientsecret; DELETE FROM integrations_tokenorigin;"
+            " DELETE FROM oauth2_provider_accesstoken"
+        ),
+        401,
+        "invalid_token",
+    ),
     "by hand": (by_sql("UPDATE integrations_clientsecret SET revoked_at = now()"), 401, "invalid_token"),
 }
 
