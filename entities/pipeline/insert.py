@@ -92,11 +92,11 @@ def insert_new(batch: BatchRow, columns: Columns, environment: Environment) -> b
     (key,) = table.key
     columns = in_order_of(columns, key)
     sent = list(arrays(columns, table.columns).values())
-    is_stored = in_one_message(
+    stored = in_one_message(
         f"SELECT {function_name(batch.entity)}({', '.join(['%s'] * (4 + len(sent)))})",
         [environment.pk, environment.facts_changed_at, as_json(batch), some_slot(), *sent],
     )
-    return bool(is_stored)
+    return bool(stored)
 
 
 @cache
