@@ -217,6 +217,23 @@ def alone_in(environment: Environment) -> Iterator[None]:
         yield
 
 
+# Of this database alone: another process tests beside this one.
+WAITERS = """
+  FROM pg_locks JOIN pg_database ON pg_database.oid = pg_locks.database
+ WHERE datname = current_database() AND locktype = 'advisory' AND NOT granted"""
+
+
+def somebody_waits() -> None:
+    deadline = time.monotonic() + 20
+    with connection.cursor() as cursor:
+        while time.monotonic() < deadline:
+            cursor.execute(f"SELECT count(*) {WAITERS}")
+            if cursor.fetchone()[0]:
+                return
+            time.sleep(0.05)
+    raise AssertionError("Nobody waits for the environment")
+
+
 @pytest.mark.django_db(transaction=True)
 def test_where_the_connection_ends_in_the_midst_the_push_is_told_to_come_again(
     push: Push, environment: Environment
@@ -230,9 +247,9 @@ def test_where_the_connection_ends_in_the_midst_the_push_is_told_to_come_again(
     thread = threading.Thread(target=job)
     with alone_in(environment):
         thread.start()
-        time.sleep(0.5)
+        somebody_waits()
         with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+            cursor.execute(f"SELECT pg_terminate_backend(pid) {WAITERS}")
             assert cursor.fetchall() == [(True,)]
         thread.join()
 
@@ -262,8 +279,7 @@ def test_what_changes_while_a_push_waits_for_the_environment_counts(
     thread = threading.Thread(target=job)
     with alone_in(environment):
         thread.start()
-        time.sleep(0.5)
-        assert not answers
+        somebody_waits()
         meanwhile(environment)
     thread.join()
 
